@@ -1,0 +1,36 @@
+"""Deep one-class anomaly detection: five papers' models and scores, and what they compare with.
+
+`from adlib import GEOM` imports torch; `import adlib` alone does not.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # read by type checkers and by adlib.companion.imports
+    from .detector import Detector, load, save
+    from .geom import GEOM
+    from .shallow import OCSVM
+    from .svdd import DeepSVDD
+
+    METHODS: dict[str, type[Detector]]
+
+__version__ = "0.1.0"
+__all__ = ["DeepSVDD", "Detector", "GEOM", "METHODS", "OCSVM", "load", "save"]
+
+_METHOD_HOME = {"DeepSVDD": "svdd", "GEOM": "geom", "OCSVM": "shallow"}
+_HOME = _METHOD_HOME | {"Detector": "detector", "load": "detector", "save": "detector"}
+
+
+def __getattr__(name: str):
+    if name == "METHODS":
+        value = {method: __getattr__(method) for method in _METHOD_HOME}
+    elif name in _HOME:
+        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(__all__)

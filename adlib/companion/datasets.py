@@ -1,0 +1,39 @@
+"""Which data a chapter runs on: the paper's set where it is at hand, else scikit-learn's digits. And what to say."""
+
+from adlib import data
+
+
+def choose(choice: str, paper_set: str) -> data.Dataset:
+    """The data set named ``choice``; for "auto" ``paper_set`` where it is at hand, else "digits".
+
+    Raises DataError; so does "auto" when the paper's set is there but damaged, or $ADLIB_DATA is wrong.
+    """
+    if choice != "auto":
+        return data.load(choice)
+    try:
+        return data.load(paper_set)
+    except data.DataNotFound:
+        return data.load("digits")
+
+
+def banner(ds: data.Dataset, paper_set: str) -> str:
+    """Markdown that says which data this run uses; "" when they are the paper's own."""
+    if ds.name == paper_set and ds.exact:
+        return ""
+    if ds.name == paper_set:
+        return (
+            f"> **Not the published pixels.** This run uses {ds.label} in place of the published {paper_set}. "
+            "Its numbers may differ from those on the published data, and every claim below is marked accordingly."
+        )
+    return (
+        f"> **Stand-in data.** This run uses {ds.label}, not {paper_set}, the data of the paper. "
+        f"The method is the same, the numbers are not comparable, and no claim is called reproduced.{_cure(paper_set)}"
+    )
+
+
+def _cure(paper_set: str) -> str:
+    from adlib._fetch import SOURCES
+
+    if paper_set not in SOURCES:
+        return ""
+    return f" To run on the paper's data: `python -m adlib.data fetch {paper_set}`, then run this notebook again."

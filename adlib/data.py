@@ -1,0 +1,277 @@
+"""Data sets as plain arrays: where they are looked for, how they are read, how they are split one-vs-rest.
+
+``load("mnist")`` looks in ``root``, ``$ADLIB_DATA``, ``data/`` of the checkout and the user cache, in this order.
+``python -m adlib.data fetch mnist`` downloads it, ``python -m adlib.data list`` says what is at hand.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import operator
+import os
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from adlib import _readers
+from adlib._readers import DIGITS, LAYOUTS, DataError, DataNotFound, Layout
+
+NAMES = (
+    "mnist", "fashion_mnist", "emnist_letters", "cifar10", "natural_oe32", "imagenette64", "magnetic_tile", "gtsrb",
+    "thyroid", "arrhythmia", "abalone", "adbench/NAME", "digits",
+)  # fmt: skip
+
+# Fingerprints of the published sets. Files of the same name that hold anything else are read, but are not `exact`.
+PUBLISHED = {
+    "mnist": "8de6a1139b123fb4e0b16cbaf7c389cfd8a27811a1afe08b2cecb73312384bca",
+    "fashion_mnist": "18658a091e9828bb59ab1c9b118629963ca717406e5fed7eeb8bdf4360c364a8",
+    "emnist_letters": "972f960ae4a088d14a67b7516f53e046cb33ee00ae707fabedab0f12068dc17e",
+    "thyroid": "1d7f938d0a78c126abedb1245f03d0c0d8f08ae10b37b9971dbf2099a412b41d",
+    "arrhythmia": "ab34e7e0fd4b170a2d257289bc8aefff790342b0be99c05bc56bd2386b0a6495",
+    "abalone": "f981de9f7f753bbc599206a029dd2327c2012213f104a7d27c385f03ae7fa867",
+    "digits": "71faaa53b4866faa7457719f503f62f8810f2634e1b4881b8c5452379ca9211a",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """One data set: images uint8 (n, c, h, w) or rows float64 (n, d), with labels int64 (n,).
+
+    ``classes[label]`` is the name of a class. Sets without a split of their own (all tabular sets, natural_oe32,
+    magnetic_tile) have every row in ``x_train`` and an empty ``x_test``. Tabular labels are 0 = normal, 1 = anomaly.
+    ``extra`` holds further arrays with as many rows as ``x_train``.
+    ``exact`` says that the values are the published ones; ``label`` names what was really read.
+    ``fingerprint`` is the sha256 over name, dtype, shape and bytes of the arrays.
+    """
+
+    name: str
+    label: str
+    exact: bool
+    fingerprint: str
+    classes: tuple[str, ...]
+    x_train: np.ndarray = field(repr=False)
+    y_train: np.ndarray = field(repr=False)
+    x_test: np.ndarray = field(repr=False)
+    y_test: np.ndarray = field(repr=False)
+    extra: dict[str, np.ndarray] = field(repr=False, default_factory=dict)
+
+
+class Split(NamedTuple):
+    """``x_train`` holds normal rows only; ``y_test`` is 1 for an anomaly, 0 for a normal row."""
+
+    x_train: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+
+
+# ---------------------------------------------------------------------------------------------- what others call
+
+
+def load(name: str, root: str | Path | None = None, download: bool = False) -> Dataset:
+    """The data set ``name`` (one of NAMES) as arrays.
+
+    Raises DataNotFound when it is at hand nowhere, DataError for an unknown name and for a truncated or damaged file.
+    With ``download=True`` a set that is not at hand is fetched first, into ``root`` or the usual place.
+    """
+    check_name(name)
+    if name == "digits":
+        return _dataset(name, DIGITS, [])
+    try:
+        layout, paths = _find(name, root)
+    except DataNotFound:
+        if not download:
+            raise
+        from adlib._fetch import fetch
+
+        fetch(name, to=root)
+        layout, paths = _find(name, root)
+    return _dataset(name, layout, paths)
+
+
+def fingerprint(name: str, root: str | Path | None = None) -> str:
+    """The fingerprint of ``load(name, root)``, without reading the data again when the files are as they were."""
+    check_name(name)
+    if name != "digits" and (known := _recall(_cache_key(name, _find(name, root)[1]))):
+        return known
+    return load(name, root).fingerprint
+
+
+def where(name: str, root: str | Path | None = None) -> Path | str:
+    """The folder of the files that ``load(name, root)`` would read; raises DataNotFound when there are none."""
+    check_name(name)
+    return "scikit-learn" if name == "digits" else _find(name, root)[1][0].parent
+
+
+def one_vs_rest(ds: Dataset, normal: int | Sequence[int], anomaly: int | Sequence[int] | None = None) -> Split:
+    """Training rows of the class(es) ``normal``; test rows of ``normal`` (0) and of ``anomaly`` (1), None: all others.
+
+    Rows keep their order. The arrays are copies. Raises DataError for classes that the set lacks.
+    """
+    if len(ds.x_test) == 0:
+        raise DataError(f"{ds.name} has no test part of its own: split its rows before one_vs_rest")
+    normal = _class_ids(ds, normal, "normal")
+    rest = [k for k in range(len(ds.classes)) if k not in normal]
+    anomaly = rest if anomaly is None else _class_ids(ds, anomaly, "anomaly")
+    if set(normal) & set(anomaly) or not anomaly:
+        raise DataError(f"normal={normal} and anomaly={anomaly}: must be different classes, at least one of each")
+    test = np.isin(ds.y_test, normal + anomaly)
+    return Split(
+        ds.x_train[np.isin(ds.y_train, normal)], ds.x_test[test], np.isin(ds.y_test[test], anomaly).astype(np.int64)
+    )
+
+
+def _class_ids(ds: Dataset, value: int | Sequence[int], what: str) -> list[int]:
+    try:
+        ids = [operator.index(k) for k in np.atleast_1d(np.asarray(value, dtype=object))]
+    except TypeError:
+        ids = []
+    if not ids or not all(0 <= k < len(ds.classes) for k in ids):
+        raise DataError(f"{what}={value!r} of {ds.name}: must be one or more of its classes 0 to {len(ds.classes) - 1}")
+    return ids
+
+
+def pad(x: np.ndarray, size: int) -> np.ndarray:
+    """Images (n, c, h, w) with zeros around them, (n, c, size, size); an odd row or column goes below or right."""
+    if x.ndim != 4 or max(x.shape[2:]) > size:
+        raise DataError(f"x has shape {x.shape}: must be (n, c, h, w) with h and w at most {size}")
+    out = np.zeros((*x.shape[:2], size, size), dtype=x.dtype)
+    h, w = x.shape[2:]
+    top, left = (size - h) // 2, (size - w) // 2
+    out[:, :, top : top + h, left : left + w] = x
+    return out
+
+
+def check_name(name: str) -> None:
+    """Raises DataError when ``name`` is none of NAMES."""
+    if name in NAMES or re.fullmatch("adbench/.+", str(name)):
+        return
+    near = difflib.get_close_matches(str(name).lower().replace("-", "_"), NAMES, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    raise DataError(f"unknown data set {name!r}{hint}: must be one of {', '.join(NAMES)}")
+
+
+# ------------------------------------------------------------------------------------------------ where data lie
+
+
+def checkout_data() -> Path | None:
+    """``data/`` beside the ``adlib`` folder when this is a checkout, else None."""
+    top = Path(__file__).resolve().parents[1]
+    return top / "data" if (top / "pyproject.toml").is_file() else None
+
+
+def user_cache() -> Path:
+    """This package's folder in the user's cache; it may not exist."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "adlib-companion"
+
+
+def _roots(root: str | Path | None) -> list[Path]:
+    """The folders to look in, best first. A folder that was named by the user must exist and hold something."""
+    roots = []
+    for what, value in (("root", root), ("ADLIB_DATA", os.environ.get("ADLIB_DATA"))):
+        if value:
+            folder = Path(value).expanduser().absolute()
+            if not folder.is_dir() or not any(folder.iterdir()):
+                state = "is an empty folder" if folder.is_dir() else "is not a folder"
+                kind = DataNotFound if what == "root" else DataError  # a wrong setting must not pass for missing data
+                raise kind(f"{what}={value} {state}")
+            roots.append(folder)
+    return roots + [p for p in (checkout_data(), user_cache()) if p]
+
+
+def _find(name: str, root: str | Path | None) -> tuple[Layout, list[Path]]:
+    """The first layout of ``name`` whose files all exist, and its files."""
+    partial = ""
+    roots = _roots(root)
+    for folder in roots:
+        for layout in LAYOUTS[name.partition("/")[0]]:
+            paths = [_path(folder, f) for f in layout.files]
+            if all(paths):
+                return layout, paths
+            if any(paths):
+                missing = next(f for f, p in zip(layout.files, paths, strict=True) if not p)
+                partial = partial or f" ({folder} holds a part of it, but not {missing})"
+    from adlib._fetch import SOURCES
+
+    places = ", ".join(map(str, roots))
+    cure = f"run: python -m adlib.data fetch {name}" if name in SOURCES else "there is no public file of it to fetch"
+    raise DataNotFound(f"{name} is not at hand in {places}{partial}; {cure}")
+
+
+def _path(folder: Path, file: str) -> Path | None:
+    """The file in the folder, as it is or gzipped, or None."""
+    return next((p for p in (folder / file, folder / f"{file}.gz") if p.exists()), None)
+
+
+# --------------------------------------------------------------------------------------- from files to a Dataset
+
+
+def _dataset(name: str, layout: Layout, paths: list[Path]) -> Dataset:
+    parts = layout.read(name, paths)
+    kind = np.uint8 if parts.x_train.ndim == 4 else np.float64
+    arrays = {"x_train": np.array(parts.x_train, kind, order="C"), "y_train": np.array(parts.y_train, np.int64)}
+    x_test = parts.x_train[:0] if parts.x_test is None else parts.x_test
+    y_test = parts.y_train[:0] if parts.y_test is None else parts.y_test
+    arrays |= {"x_test": np.array(x_test, kind, order="C"), "y_test": np.array(y_test, np.int64)}
+    classes = tuple(map(str, parts.classes))
+    for part in ("train", "test"):
+        x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
+        if y.shape != (len(x),) or not ((y >= 0) & (y < len(classes))).all() or not np.isfinite(x).all():
+            where = ", ".join(map(str, paths))
+            raise DataError(f"{where}: the {part} part is not {len(x)} rows with one of {len(classes)} labels each")
+    key = _cache_key(name, paths)
+    found = _recall(key)
+    if not found:
+        found = _digest(arrays | parts.extra)
+        _remember(key, found)
+    label, exact = layout.label.format(name.partition("/")[2]), layout.exact
+    if found != PUBLISHED.get(name, found):
+        label, exact = f"{label}, altered", False
+    return Dataset(name, label, exact, found, classes, **arrays, extra=parts.extra)
+
+
+# ------------------------------------------------------------------------------------------------ fingerprints
+
+
+def _digest(arrays: dict[str, np.ndarray]) -> str:
+    h = hashlib.sha256()
+    for name, a in sorted(arrays.items()):
+        h.update(f"{name} {a.dtype.str} {a.shape}\n".encode())
+        h.update(np.ascontiguousarray(a).data if a.dtype.kind != "U" else a.tobytes())
+    return h.hexdigest()
+
+
+def _cache_key(name: str, paths: list[Path]) -> str:
+    """Changes when a file has another path, size or time, and when the code that reads it was changed."""
+    stats = [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in paths]
+    code = b"".join(Path(module).read_bytes() for module in (__file__, _readers.__file__))
+    return hashlib.sha256(repr((name, stats)).encode() + code).hexdigest()
+
+
+def _recall(key: str) -> str | None:
+    try:
+        return (user_cache() / "fingerprints" / key).read_text() or None
+    except OSError:
+        return None
+
+
+def _remember(key: str, value: str) -> None:
+    try:  # a convenience: a cache that cannot be written costs a second next time and nothing else
+        folder = user_cache() / "fingerprints"
+        folder.mkdir(parents=True, exist_ok=True)
+        part = folder / f"{key}.{os.getpid()}"
+        part.write_text(value)
+        part.replace(folder / key)
+    except OSError:
+        pass
+
+
+if __name__ == "__main__":
+    from adlib._fetch import main
+
+    sys.exit(main())

@@ -1,0 +1,377 @@
+"""What every detector shares: the scikit-learn face, input checks, the one training loop, saving and loading."""
+
+import json
+import os
+import tempfile
+import threading
+from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from numbers import Integral, Real
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from sklearn.base import BaseEstimator, OutlierMixin
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils._param_validation import Interval
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from . import nets
+
+_BUILD_LOCK = threading.Lock()  # module construction reads torch's global generator
+
+TRAINED = {  # constraints of the settings that every trained detector has
+    "epochs": [Interval(Integral, 1, None, closed="left")],
+    "batch_size": [Interval(Integral, 1, None, closed="left")],
+    "lr": [Interval(Real, 0, None, closed="neither")],
+    "weight_decay": [Interval(Real, 0, None, closed="left")],
+    "net": [callable, None],
+    "amp": ["boolean"],
+    "compile": ["boolean"],
+}
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Detector(OutlierMixin, BaseEstimator):
+    """A one-class detector: `fit` on normal data, then `anomaly_score`, where larger means more anomalous.
+
+    A trained detector supplies `_build`, `_loss` and `_score`, and the hooks it needs of `_draw`, `_items`, `_start` and
+    `_training_scores`; a shallow one supplies `_fit` and `_scores` instead.
+    """
+
+    fpr: float = 0.05
+    """Share of the training rows that `predict` calls anomalous: sets `offset_`."""
+    random_state: int | np.random.RandomState | None = 0
+    """Seed, read in `fit` only."""
+    device: str = "auto"
+    """"auto" (CUDA where there is one), "cpu", "cuda", "cuda:1"."""
+
+    image_only = False
+    takes_outliers = False
+    takes_masks = False
+    chunk = 512  # rows scored at once, always: a row's score must not depend on its neighbours
+    _parameter_constraints = {
+        "fpr": [Interval(Real, 0, 1, closed="neither")],
+        "random_state": ["random_state"],
+        "device": [str],
+    }
+
+    # ---- the public face
+
+    def fit(self, X, y=None, *, outliers=None, masks=None, on_epoch: Callable[[int, float], None] | None = None):
+        """Learn from normal data X, (n, d) or (n, c, h, w); returns self. A fit that fails leaves the detector unfitted.
+
+        y is ignored. `outliers` (same shape but for n) and `masks` are for the methods that use them.
+        `on_epoch(epoch, mean_loss)` is called after each epoch and may call `anomaly_score`.
+        """
+        self._forget()
+        self._validate_params()
+        self._refuse_unused(outliers=outliers, masks=masks)
+        try:
+            self.device_ = resolve_device(self.device)
+            x = self._check(X, reset=True)
+            training_scores = self._fit(x, on_epoch)
+            self.offset_ = float(np.quantile(-training_scores, self.fpr))
+        except BaseException:
+            self._forget()
+            raise
+        return self
+
+    def anomaly_score(self, X) -> np.ndarray:
+        """Anomaly score of each row of X, (n,) float64; larger means more anomalous."""
+        check_is_fitted(self)
+        return self._scores(self._check(X, reset=False))
+
+    def score_samples(self, X) -> np.ndarray:
+        """-anomaly_score, (n,): scikit-learn's sign, larger means more normal."""
+        return -self.anomaly_score(X)
+
+    def decision_function(self, X) -> np.ndarray:
+        """score_samples - offset_, (n,): negative means anomalous."""
+        return self.score_samples(X) - self.offset_
+
+    def predict(self, X) -> np.ndarray:
+        """+1 for normal, -1 for anomalous, (n,)."""
+        return np.where(self.decision_function(X) >= 0, 1, -1)
+
+    def __sklearn_is_fitted__(self):
+        return hasattr(self, "model_")
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = not self.image_only
+        return tags
+
+    # ---- input
+
+    def _check(self, X, reset: bool) -> torch.Tensor:
+        """X as a finite tensor (n, d) or (n, c, h, w): uint8 (images only), float32 or float64, on the device it came on.
+
+        `reset` (in fit) notes the shape in `shape_in_`; otherwise the shape must be that one.
+        """
+        x = self._check_tensor(X, reset) if isinstance(X, torch.Tensor) else self._check_array(X, reset)
+        shape = tuple(x.shape[1:])
+        if reset:
+            self.shape_in_ = shape
+        elif shape != self.shape_in_:
+            raise ValueError(
+                f"X has rows of shape {shape}, but {type(self).__name__} was fitted on rows of shape {self.shape_in_}."
+            )
+        return x
+
+    def _check_array(self, X, reset: bool) -> torch.Tensor:
+        least = 2 if reset else 1
+        if getattr(X, "ndim", 2) == 4 or self.image_only:
+            X = check_array(X, dtype=None, allow_nd=True, ensure_2d=False, ensure_min_samples=least, input_name="X")
+            self._check_rank(X.ndim)
+            if X.dtype != np.uint8:
+                X = check_array(X, dtype=[np.float32, np.float64], allow_nd=True, input_name="X")
+            self._note_features(X.shape[1], reset)
+        else:
+            X = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_min_samples=least)
+        if not X.flags.writeable or any(stride < 0 for stride in X.strides):
+            X = X.copy()
+        return torch.from_numpy(np.asarray(X))
+
+    def _check_tensor(self, X: torch.Tensor, reset: bool) -> torch.Tensor:
+        self._check_rank(X.ndim)
+        least = 2 if reset else 1
+        if len(X) < least:
+            raise ValueError(
+                f"Found array with {len(X)} sample(s) (shape={tuple(X.shape)}) while a minimum of {least} is required."
+            )
+        if X.numel() == 0:
+            raise ValueError(f"X is empty: its shape is {tuple(X.shape)}.")
+        if X.is_complex():
+            raise ValueError(f"Complex data not supported: X is {X.dtype}, a real tensor is needed.")
+        keep = X.dtype in (torch.float32, torch.float64) or (X.dtype == torch.uint8 and X.ndim == 4)
+        x = X.detach() if keep else X.detach().float()
+        if x.is_floating_point() and not x.isfinite().all():
+            raise ValueError("Input X contains NaN or infinity.")
+        self._note_features(X.shape[1], reset)
+        return x
+
+    def _check_rank(self, ndim: int):
+        allowed = {4: "(n, c, h, w)"} if self.image_only else {2: "(n, d)", 4: "(n, c, h, w)"}
+        if ndim not in allowed:
+            raise ValueError(f"{type(self).__name__} takes X of shape {' or '.join(allowed.values())}, got {ndim}-D input.")
+
+    def _note_features(self, n_features: int, reset: bool):
+        if reset:
+            self.n_features_in_ = n_features
+
+    def _refuse_unused(self, **given):
+        for name, value in given.items():
+            if value is not None and not getattr(self, f"takes_{name}"):
+                raise ValueError(f"{type(self).__name__} takes no {name}: leave {name}= out.")
+
+    def _forget(self):
+        for name in [name for name in vars(self) if name.endswith("_") and not name.startswith("_")]:
+            delattr(self, name)
+
+    # ---- training
+
+    def _fit(self, x: torch.Tensor, on_epoch) -> np.ndarray:
+        """Build, train, and return the training scores, (n,) float64."""
+        seed = int(check_random_state(self.random_state).randint(2**31 - 1))
+        x = x.to(self.device_, torch.uint8 if x.dtype == torch.uint8 else torch.float32)
+        if x.is_floating_point() and not x.isfinite().all():
+            raise ValueError("X has values beyond the range of float32.")
+        with seeded_construction(seed):
+            self.model_ = self._build(self.shape_in_, self.device_)
+        generator = torch.Generator(self.device_).manual_seed(seed)
+        self._start(x)
+        self._train(x, generator, on_epoch)
+        return self._training_scores(x)
+
+    def _train(self, x: torch.Tensor, generator: torch.Generator, on_epoch):
+        """Adam over shuffled batches; leaves the mean loss of each epoch in `history_`."""
+        items, epochs = self._items(x), self._epochs()
+        optimizer = torch.optim.Adam(self.model_.parameters(), lr=self.lr, weight_decay=self.weight_decay)
+        loss_of = torch.compile(self._loss) if self.compile else self._loss
+        self.history_ = []
+        for epoch in range(epochs):
+            self.model_.train()
+            total = torch.zeros((), device=self.device_)
+            for index in torch.randperm(items, generator=generator, device=self.device_).split(self.batch_size):
+                batch = self._draw(x, index, generator)
+                with torch.autocast(self.device_.type, torch.bfloat16, enabled=self.amp):
+                    loss = loss_of(batch)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                total += loss.detach() * len(index)
+            self.history_.append(total.item() / items)
+            self.model_.eval()
+            if on_epoch is not None:
+                on_epoch(epoch, self.history_[-1])
+
+    def _build(self, shape: tuple[int, ...], device) -> torch.nn.Module:
+        """The module that holds all learned state (parameters and buffers), for rows of that shape."""
+        raise TypeError(f"{type(self).__name__} is not a trained detector")
+
+    def _loss(self, batch) -> torch.Tensor:
+        """Mean loss of a batch made by `_draw`, ()."""
+        raise TypeError(f"{type(self).__name__} is not a trained detector")
+
+    def _score(self, batch: torch.Tensor) -> torch.Tensor:
+        """Anomaly score of each row of a batch on the device, (n,)."""
+        raise TypeError(f"{type(self).__name__} is not a trained detector")
+
+    def _epochs(self) -> int:
+        return self.epochs
+
+    def _items(self, x: torch.Tensor) -> int:
+        """How many training items one epoch passes over."""
+        return len(x)
+
+    def _draw(self, x: torch.Tensor, index: torch.Tensor, generator: torch.Generator):
+        """The batch for the items of that index; all randomness of a step belongs here."""
+        return as_float(x[index])
+
+    def _start(self, x: torch.Tensor):
+        """What must be computed from the data and the untrained network before the first step."""
+
+    def _training_scores(self, x: torch.Tensor) -> np.ndarray:
+        return self._scores(x)
+
+    # ---- scoring and state
+
+    @torch.no_grad()
+    def _scores(self, x: torch.Tensor) -> np.ndarray:
+        self.model_.eval()
+        return np.concatenate([self._score(rows)[:n].double().cpu().numpy() for rows, n in self._chunks(x)])
+
+    def _chunks(self, x: torch.Tensor):
+        """Yield (rows, n): `chunk` float32 rows on the device, of which the first n are x's and the others zeros."""
+        for rows in x.split(self.chunk):
+            n = len(rows)
+            rows = as_float(rows.to(self.device_))
+            if n < self.chunk:
+                rows = torch.cat([rows, rows.new_zeros(self.chunk - n, *rows.shape[1:])])
+            yield rows, n
+
+    def _learned(self) -> dict:
+        """What `save` writes as JSON: the learned attributes that are plain values."""
+        skip = ("model_", "device_", "rows_")
+        return {name: value for name, value in vars(self).items() if name.endswith("_") and name not in skip}
+
+    def _state(self) -> dict[str, torch.Tensor]:
+        return self.model_.state_dict()
+
+    def _set_state(self, state: dict[str, torch.Tensor]):
+        self.model_ = self._build(self.shape_in_, self.device_)
+        self.model_.load_state_dict(state)  # copies into place: the memory format is that of `_build`
+        self.model_.eval()
+
+
+# ---- helpers
+
+
+def as_float(x: torch.Tensor) -> torch.Tensor:
+    """x as float32; uint8 images come out in [0, 1], everything else unscaled."""
+    return x.float().div_(255) if x.dtype == torch.uint8 else x.float()
+
+
+def resolve_device(name: str) -> torch.device:
+    """The torch device behind "auto", "cpu", "cuda", "cuda:1"; ValueError if this machine has none such."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    allowed = ["auto", "cpu"] + (["cuda"] if torch.cuda.is_available() else [])
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ValueError(f"device={name!r} is no device; allowed here: {', '.join(allowed)}.") from None
+    if device.type not in allowed or (device.index or 0) >= max(1, torch.cuda.device_count()):
+        raise ValueError(f"device={name!r} is not on this machine; allowed here: {', '.join(allowed)}.")
+    return device
+
+
+@contextmanager
+def seeded_construction(seed: int):
+    """Seed torch's global CPU generator for the body alone, one thread at a time; the caller's state comes back after."""
+    with _BUILD_LOCK, torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+# ---- saving and loading
+
+
+def save(detector: Detector, path) -> None:
+    """Write a fitted detector to one safetensors file: learned tensors, and settings as JSON. Never pickle."""
+    check_is_fitted(detector)
+    settings, tensors = {}, {}
+    for name, value in detector.get_params(deep=False).items():
+        if name == "net":
+            settings[name] = _net_name(value)
+        elif isinstance(value, torch.Tensor | np.ndarray):
+            tensors[f"setting.{name}"] = torch.as_tensor(value)
+        elif isinstance(value, np.random.RandomState):
+            settings[name] = None
+        else:
+            settings[name] = value.item() if isinstance(value, np.generic) else value
+    learned = {k: list(v) if isinstance(v, tuple | np.ndarray) else v for k, v in detector._learned().items()}
+    tensors |= {f"state.{name}": value for name, value in detector._state().items()}
+    head = {"format": 1, "method": type(detector).__name__, "settings": settings, "learned": learned}
+    path = Path(path)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # the file appears whole or not at all
+        part = Path(folder) / "part"
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part, {"adlib": json.dumps(head)})
+        os.replace(part, path)
+
+
+def load(path, device: str | None = None, net=None) -> Detector:
+    """The fitted detector that `save` wrote. `device` replaces the saved one; `net` is needed where a custom one was used."""
+    from adlib import METHODS
+
+    head, tensors = _read(Path(path))
+    if head.get("method") not in METHODS:
+        raise ValueError(f"{path}: method {head.get('method')!r} is not one of {', '.join(METHODS)}.")
+    settings = head["settings"]
+    settings |= {k.removeprefix("setting."): v for k, v in tensors.items() if k.startswith("setting.")}
+    if "net" in settings:
+        settings["net"] = net or _net_of(path, settings["net"])
+    detector = METHODS[head["method"]](**settings)
+    if device is not None:
+        detector.device = device
+    detector.device_ = resolve_device(detector.device)
+    learned = head["learned"]
+    learned["shape_in_"] = tuple(learned["shape_in_"])
+    if "feature_names_in_" in learned:
+        learned["feature_names_in_"] = np.array(learned["feature_names_in_"], dtype=object)
+    for name, value in learned.items():
+        setattr(detector, name, value)
+    try:
+        detector._set_state({k.removeprefix("state."): v for k, v in tensors.items() if k.startswith("state.")})
+    except RuntimeError as error:
+        raise ValueError(f"{path}: the saved tensors do not fit the network: {str(error).splitlines()[-1].strip()}") from None
+    return detector
+
+
+def _read(path: Path) -> tuple[dict, dict[str, torch.Tensor]]:
+    """The JSON head and the tensors of a file that `save` wrote."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; save(detector, path) writes one.")
+    try:
+        with safe_open(path, "pt") as file:
+            head = json.loads((file.metadata() or {})["adlib"])
+            return head, {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: not a file written by adlib.save, or damaged ({type(error).__name__}).") from None
+
+
+def _net_name(net: Callable | None) -> str | None:
+    """How a network factory is written to a file: by name if it is one of adlib.nets."""
+    if net is None:
+        return None
+    return net.__name__ if getattr(nets, getattr(net, "__name__", ""), None) is net else "custom"
+
+
+def _net_of(path: Path, name: str | None) -> Callable | None:
+    if name == "custom":
+        raise ValueError(f"{path}: saved with a network of your own; load(path, net=...) needs its factory.")
+    return name and getattr(nets, name)

@@ -1,0 +1,289 @@
+"""GEOM: a classifier learns which geometric transformation was applied; anomalies confuse it (Golan & El-Yaniv 2018)."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from numbers import Integral
+
+import numpy as np
+import torch
+from sklearn.utils._param_validation import Interval, StrOptions
+from torch import nn
+from torch.nn import functional as F
+
+from . import nets
+from .detector import TRAINED, Detector, as_float
+
+# ---- transformations: each one a permutation-with-repeats of pixels, so a table of indices says them all
+
+
+def transform_table(
+    size: int,
+    shift: int,
+    flips: Sequence[bool] = (False, True),
+    rows: Sequence[int] | None = None,
+    cols: Sequence[int] | None = None,
+    turns: Sequence[int] = (0, 1, 2, 3),
+    border: str = "symmetric",
+) -> torch.Tensor:
+    """Gather indices of all flip x row shift x column shift x quarter-turn combinations, (T, size * size) int64.
+
+    Output pixel p of transformation t is input pixel table[t, p]. Order and meaning as in the authors' code: flip left
+    to right, then out[i, j] = in[i + row, j + col], then counter-clockwise quarter turns; the turn varies fastest.
+    `rows` and `cols` default to (0, -shift, shift). `border` fills what moves in, by NumPy's names of padding:
+    "symmetric" (the code's), "reflect", "edge" or "wrap".
+    """
+    rows = (0, -shift, shift) if rows is None else tuple(rows)
+    cols = (0, -shift, shift) if cols is None else tuple(cols)
+    reach = max(map(abs, (*rows, *cols)), default=0)
+    if border not in ("symmetric", "reflect", "edge", "wrap"):
+        raise ValueError(f"border={border!r}: allowed are 'symmetric', 'reflect', 'edge', 'wrap'.")
+    if reach >= size:
+        raise ValueError(f"A shift of {reach} pixels leaves nothing of an image of {size} x {size}.")
+    pixels = np.arange(size * size).reshape(size, size)
+    table = []
+    for flip, row, col, turn in product(flips, rows, cols, turns):
+        image = np.pad(pixels[:, ::-1] if flip else pixels, reach, mode=border)
+        image = image[reach + row : reach + row + size, reach + col : reach + col + size]
+        table.append(np.rot90(image, turn).ravel())
+    if not table:
+        raise ValueError("The table is empty: flips, rows, cols and turns need at least one value each.")
+    return torch.from_numpy(np.stack(table))
+
+
+def apply_transforms(x: torch.Tensor, table: torch.Tensor, index: torch.Tensor | None = None) -> torch.Tensor:
+    """All transformations of images x (n, c, h, w), (n, T, c, h, w); with index (n,) one for each image, (n, c, h, w)."""
+    n, c, h, w = x.shape
+    flat = x.reshape(n, c, h * w)
+    if index is None:
+        out = flat.index_select(2, table.flatten())  # (n, c, T * h * w)
+        return out.view(n, c, len(table), h, w).transpose(1, 2)
+    return flat.gather(2, table[index].unsqueeze(1).expand(n, c, h * w)).view(n, c, h, w)
+
+
+# ---- scores: larger means more normal, as in the paper
+
+
+def dirichlet_mle(log_p: torch.Tensor, max_iterations: int = 1000, tolerance: float = 1e-9) -> torch.Tensor:
+    """Maximum-likelihood Dirichlet parameters of the rows of log_p, (..., n, k) -> (..., k) float64.
+
+    Starts as Wicker et al. (2008, Section 4.2) and takes Newton steps in O(k) (Minka 2000, Eq. 15 to 18); where one would
+    leave the positive orthant or lower the likelihood, a step of the fixed point (Minka 2000, Eq. 9) is taken instead.
+    Rows that (nearly) all agree have no finite maximum: their concentration stops at about 1e8.
+    """
+    if log_p.shape[-2] < 2:
+        raise ValueError(f"A Dirichlet distribution cannot be fitted to {log_p.shape[-2]} row(s): at least 2 are needed.")
+    if not log_p.isfinite().all():
+        raise ValueError("log_p contains NaN or infinity: take log_softmax, not the log of a softmax.")
+    log_p = log_p.double()
+    mean_log = log_p.mean(-2)  # (..., k)
+    mean = log_p.exp().mean(-2).clamp_min(1e-300)
+    spread = (mean * (mean.log() - mean_log)).sum(-1, keepdim=True).clamp_min(1e-7)
+    alpha = mean * ((mean.shape[-1] - 1) * np.euler_gamma / spread)
+    alpha = alpha.clamp(1e-10, 1e8)
+
+    for _ in range(max_iterations):
+        newton = _newton_step(alpha, mean_log)
+        better = (newton > 0).all(-1) & (_likelihood(newton.clamp_min(1e-12), mean_log) >= _likelihood(alpha, mean_log))
+        fixed = _inverse_digamma(torch.digamma(alpha.sum(-1, keepdim=True)) + mean_log)
+        new = torch.where(better.unsqueeze(-1), newton, fixed).clamp(1e-10, 1e8)
+        done = ((new - alpha).abs() <= tolerance * alpha).all()
+        alpha = new
+        if done:
+            break
+    return alpha
+
+
+def _likelihood(alpha, mean_log):
+    """Log-likelihood per row, (...,)."""
+    return torch.lgamma(alpha.sum(-1)) - torch.lgamma(alpha).sum(-1) + ((alpha - 1) * mean_log).sum(-1)
+
+
+def _newton_step(alpha, mean_log):
+    """One Newton step; the Hessian is diagonal plus a constant, so Sherman-Morrison inverts it."""
+    total = alpha.sum(-1, keepdim=True)
+    gradient = torch.digamma(total) - torch.digamma(alpha) + mean_log
+    diagonal = -torch.polygamma(1, alpha)
+    shift = (gradient / diagonal).sum(-1, keepdim=True)
+    shift = shift / (1 / torch.polygamma(1, total) + (1 / diagonal).sum(-1, keepdim=True))
+    return alpha - (gradient - shift) / diagonal
+
+
+def _inverse_digamma(y):
+    """x with digamma(x) = y: Minka's start, then five Newton steps (Minka 2000, Appendix C)."""
+    x = torch.where(y >= -2.22, y.clamp(max=100).exp() + 0.5, -1 / (y - torch.digamma(torch.ones_like(y))))
+    for _ in range(5):
+        x = (x - (torch.digamma(x) - y) / torch.polygamma(1, x)).clamp_min(1e-12)
+    return x
+
+
+def dirichlet_score(log_p: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
+    """Normality, sum_i (alpha_i - 1) . log y(T_i(x)) (Section 4.2): (n, T, T), (T, T) -> (n,). Larger is more normal."""
+    return ((alpha - 1) * log_p).sum((1, 2))
+
+
+def simple_score(log_p: torch.Tensor) -> torch.Tensor:
+    """Normality, the mean probability of the true transformation (Section 4.2): (n, T, T) -> (n,). Larger is more normal."""
+    return log_p.diagonal(dim1=1, dim2=2).exp().mean(1)
+
+
+# ---- Figure 1: what would have to change for the score to rise
+
+
+def ascend_normality(
+    normality: Callable[[torch.Tensor], torch.Tensor],
+    x: torch.Tensor,
+    steps: int = 200,
+    step: float = 0.99 * 5,
+    mask_quantile: float | None = None,
+    blur: float | None = None,
+    clean_quantile: float | None = None,
+) -> torch.Tensor:
+    """Images x (n, c, h, w) in [0, 1] after `steps` of gradient ascent on normality(x) (n,), same shape, clipped to [0, 1].
+
+    The paper (Section 6, Figure 1) describes only the ascent. Its code adds, with these values: `mask_quantile=0.8`
+    drops the gradient where |gradient * x| is below that quantile of the image, `blur=0.28` is the width in pixels of a
+    Gaussian filter after each step, `clean_quantile=0.8` sets pixels below that quantile of the result to 0. None = off.
+    """
+    x = x.detach().clone()
+    for _ in range(steps):
+        x.requires_grad_(True)
+        (gradient,) = torch.autograd.grad(normality(x).sum(), x)
+        x = x.detach()
+        if mask_quantile is not None:
+            gradient = _zero_below(gradient, (gradient * x).abs(), mask_quantile)
+        x = x + step * gradient
+        if blur is not None:
+            x = _gaussian_blur(x, blur)
+    x = x.clamp(0, 1)
+    return x if clean_quantile is None else _zero_below(x, x, clean_quantile)
+
+
+def _zero_below(x, size, quantile):
+    """x with 0 where `size` is below its own quantile, image by image."""
+    edge = torch.quantile(size.flatten(1), quantile, 1).view(-1, 1, 1, 1)
+    return torch.where(size < edge, 0, x)
+
+
+def _gaussian_blur(x, sigma):
+    """Separable Gaussian filter, cut off at 4 sigma, border pixels repeated."""
+    reach = max(1, int(4 * sigma + 0.5))
+    taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, device=x.device, dtype=x.dtype) / sigma) ** 2)
+    taps = (taps / taps.sum()).expand(x.shape[1], 1, 1, -1)
+    for kernel, padding in ((taps, (reach, reach, 0, 0)), (taps.mT, (0, 0, reach, reach))):
+        x = F.conv2d(F.pad(x, padding, mode="replicate"), kernel, groups=x.shape[1])
+    return x
+
+
+# ---- the detector
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class GEOM(Detector):
+    """Detector from self-labelled geometric transformations of square images (Golan & El-Yaniv 2018, Section 4)."""
+
+    table: torch.Tensor | None = None
+    """From `transform_table`; None: the paper's 72, with shifts of a quarter of the image (8 pixels of 32)."""
+    score: str = "dirichlet"
+    """"dirichlet" or "simple" (Section 4.2). May be changed on a fitted detector: both come from the same network."""
+    net: Callable | None = None
+    """Factory shape -> module giving features; None: WRN-10-4, from 64 pixels on WRN-16-8 (Section 5.3)."""
+    epochs: int | None = None
+    """Passes over all |T| n transformed images; None: ceil(200 / |T|) (Section 5.3)."""
+    batch_size: int = 128
+    """Section 5.3."""
+    lr: float = 1e-3
+    """Adam's default, as in Section 5.3."""
+    weight_decay: float = 5e-4
+    """On all parameters. The paper is silent; its code adds 0.00025 |w|^2, whose gradient this is."""
+    amp: bool = False
+    """Forward passes of the training in bfloat16."""
+    compile: bool = False
+    """Compile the training loss with torch.compile."""
+
+    image_only = True
+    _parameter_constraints = (
+        Detector._parameter_constraints
+        | TRAINED
+        | {
+            "table": [torch.Tensor, np.ndarray, None],
+            "score": [StrOptions({"dirichlet", "simple"})],
+            "epochs": [Interval(Integral, 1, None, closed="left"), None],
+        }
+    )
+
+    def log_softmax(self, X) -> torch.Tensor:
+        """Log-probability of each transformation j for each transformed image T_i(x), (n, T, T) [row, i, j] float32."""
+        x = self._check(X, reset=False)
+        with torch.no_grad():
+            return self._all_log_p(x)
+
+    def normality(self, x: torch.Tensor) -> torch.Tensor:
+        """The chosen score, (n,), of float images (n, c, h, w) on the detector's device, with gradient. Larger is more normal."""
+        log_p = self._log_p(x)
+        return simple_score(log_p) if self.score == "simple" else dirichlet_score(log_p, self.model_.alpha)
+
+    def _build(self, shape, device):
+        table = self._table(shape)
+        model = nn.Module()
+        model.body = (self.net or (nets.wrn_16_8 if shape[1] >= 64 else nets.wrn_10_4))(shape)
+        model.head = nn.Linear(nets.features_of(model.body, shape), len(table))
+        model.register_buffer("table", table)
+        model.register_buffer("alpha", torch.ones(len(table), len(table), dtype=torch.float64))
+        return model.to(device, memory_format=torch.channels_last)
+
+    def _table(self, shape) -> torch.Tensor:
+        c, h, w = shape
+        if h != w:
+            raise ValueError(f"GEOM takes square images, got {h} x {w} pixels.")
+        table = transform_table(h, h // 4) if self.table is None else torch.as_tensor(self.table)
+        if table.ndim != 2 or table.shape[1] != h * w or table.dtype != torch.int64:
+            raise ValueError(f"table is {table.dtype} {tuple(table.shape)}; int64 (T, {h * w}) fits images of {h} x {w}.")
+        if len(table) < 2 or table.min() < 0 or table.max() >= h * w:
+            raise ValueError(f"table needs two transformations or more and indices in 0 ... {h * w - 1}.")
+        return table
+
+    def _epochs(self):
+        return self.epochs or math.ceil(200 / len(self.model_.table))
+
+    def _items(self, x):
+        return len(x) * len(self.model_.table)
+
+    def _draw(self, x, index, generator):
+        kinds = len(self.model_.table)
+        images = as_float(x[index // kinds])
+        label = index % kinds
+        return apply_transforms(images, self.model_.table, label), label
+
+    def _logits(self, images: torch.Tensor) -> torch.Tensor:
+        """Transformed images in [0, 1] -> logits, (n, T); the network sees [-1, 1], as in the paper."""
+        images = (2 * images - 1).contiguous(memory_format=torch.channels_last)
+        return self.model_.head(self.model_.body(images))
+
+    def _loss(self, batch):
+        images, label = batch
+        return F.cross_entropy(self._logits(images), label)
+
+    def _log_p(self, x):
+        n, kinds = len(x), len(self.model_.table)
+        logits = self._logits(apply_transforms(x, self.model_.table).flatten(0, 1))
+        return F.log_softmax(logits.float(), 1).view(n, kinds, kinds)
+
+    def _score(self, batch):
+        return -self.normality(batch)
+
+    @property
+    def chunk(self):
+        return max(1, 512 // len(self.model_.table))
+
+    def _all_log_p(self, x):
+        self.model_.eval()
+        return torch.cat([self._log_p(rows)[:n] for rows, n in self._chunks(x)])
+
+    @torch.no_grad()
+    def _training_scores(self, x):
+        log_p = self._all_log_p(x)  # (n, T, T)
+        self.model_.alpha.copy_(dirichlet_mle(log_p.transpose(0, 1)))
+        score = simple_score(log_p) if self.score == "simple" else dirichlet_score(log_p, self.model_.alpha)
+        return -score.double().cpu().numpy()

@@ -1,0 +1,161 @@
+"""Networks. A factory takes the shape of one row and returns a module that maps rows to features, (n, ...) -> (n, f).
+
+`Detector(net=...)` takes the factories at the end of this file, or one of yours.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+# ---- for rows, (n, d)
+
+
+class MLP(nn.Module):
+    """Leaky-ReLU layers with a linear last one, (n, d) -> (n, widths[-1])."""
+
+    def __init__(self, d: int, widths: tuple[int, ...], bias: bool):
+        super().__init__()
+        ins = (d, *widths[:-1])
+        self.layers = nn.ModuleList(nn.Linear(a, b, bias=bias) for a, b in zip(ins, widths, strict=True))
+
+    def forward(self, x):
+        for layer in self.layers[:-1]:
+            x = F.leaky_relu(layer(x))
+        return self.layers[-1](x)
+
+
+# ---- for images, (n, c, h, w)
+
+
+class LeNet(nn.Module):
+    """The LeNet-type encoder of Deep SVDD (Ruff et al. 2018, Section 4.2), (n, c, h, w) -> (n, features).
+
+    5x5 convolutions, each with batch norm, leaky ReLU and 2x2 max pooling; no biases, no affine batch norm.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], channels: tuple[int, ...], features: int):
+        super().__init__()
+        c, h, w = shape
+        ins = (c, *channels[:-1])
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 5, padding=2, bias=False) for a, b in zip(ins, channels, strict=True))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(b, eps=1e-4, affine=False) for b in channels)
+        for _ in channels:
+            h, w = h // 2, w // 2
+        self.last = nn.Linear(channels[-1] * h * w, features, bias=False)
+
+    def forward(self, x):
+        for conv, norm in zip(self.convs, self.norms, strict=True):
+            x = F.max_pool2d(F.leaky_relu(norm(conv(x))), 2)
+        return self.last(x.flatten(1))
+
+
+class SmallCNN(nn.Module):
+    """The classifier body of GEOM's figure script, (n, c, h, w) -> (n, 10); Keras' defaults for start and batch norm."""
+
+    def __init__(self, shape: tuple[int, int, int]):
+        super().__init__()
+        c, h, w = shape
+        self.conv = nn.Conv2d(c, 32, 3, padding=1)
+        self.norm = nn.BatchNorm2d(32, eps=1e-3, momentum=0.01)
+        self.dense = nn.Linear(32 * (h // 2) * (w // 2), 10)
+        self.norm_out = nn.BatchNorm1d(10, eps=1e-3, momentum=0.01)
+        for layer in (self.conv, self.dense):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x):
+        x = F.max_pool2d(self.norm(F.relu(self.conv(x))), 2)  # (n, 32, h/2, w/2)
+        return self.norm_out(F.relu(self.dense(x.flatten(1))))
+
+
+class WideBlock(nn.Module):
+    """Pre-activation residual block; where channels change, the 1x1 shortcut reads the activated tensor, as GEOM's does."""
+
+    def __init__(self, c_in: int, c_out: int, stride: int):
+        super().__init__()
+        self.norm1 = nn.BatchNorm2d(c_in)
+        self.conv1 = nn.Conv2d(c_in, c_out, 3, stride, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(c_out)
+        self.conv2 = nn.Conv2d(c_out, c_out, 3, padding=1, bias=False)
+        self.shortcut = None if c_in == c_out else nn.Conv2d(c_in, c_out, 1, stride, bias=False)
+
+    def forward(self, x):
+        activated = F.relu(self.norm1(x))
+        skip = x if self.shortcut is None else self.shortcut(activated)
+        return skip + self.conv2(F.relu(self.norm2(self.conv1(activated))))
+
+
+class WideResNet(nn.Module):
+    """WRN-depth-width as GEOM uses it (Zagoruyko & Komodakis 2016; Golan & El-Yaniv 2018, Section 5.3 and code).
+
+    (n, c, h, w) -> (n, f): three groups of (depth - 4) / 6 blocks, average pooling by 8, flattened, no dropout.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], depth: int, width: int):
+        super().__init__()
+        blocks, rest = divmod(depth - 4, 6)
+        if rest or blocks < 1:
+            raise ValueError(f"depth={depth}: a wide residual network needs a depth of 10, 16, 22, ...")
+        c, h, w = shape
+        self.stem = nn.Conv2d(c, 16, 3, padding=1, bias=False)
+        groups, c_in = [], 16
+        for c_out, stride in ((16 * width, 1), (32 * width, 2), (64 * width, 2)):
+            for i in range(blocks):
+                groups.append(WideBlock(c_in, c_out, stride if i == 0 else 1))
+                c_in = c_out
+        self.blocks = nn.Sequential(*groups)
+        self.norm = nn.BatchNorm2d(c_in)
+        self.pool = min(8, -(-h // 4), -(-w // 4))  # two strides of 2 leave ceil(h / 4) pixels
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)  # N(0, sqrt(2 / fan_in))
+
+    def forward(self, x):
+        x = self.blocks(self.stem(x))  # (n, 64 width, h/4, w/4)
+        return F.avg_pool2d(F.relu(self.norm(x)), self.pool).flatten(1)
+
+
+# ---- factories: shape of one row -> module
+
+
+def mlp(shape):
+    """MLP d -> 64 -> 32 -> 16 without biases, so that Deep SVDD's trivial solution is out of reach (Ruff 2018, Prop. 2)."""
+    (d,) = shape
+    return MLP(d, (64, 32, 16), bias=False)
+
+
+def lenet(shape):
+    """LeNet-type encoder to 32 features: channels 8, 4 for one input channel, 32, 64, 128 for more (Ruff et al. 2018)."""
+    return LeNet(shape, (8, 4), 32) if shape[0] == 1 else LeNet(shape, (32, 64, 128), 128)
+
+
+def small_cnn(shape):
+    """Conv 3x3x32, max pooling, 10 units: the network of GEOM's figure script."""
+    return SmallCNN(shape)
+
+
+def wrn_10_1(shape):
+    """WRN-10-1: GEOM's depth at a quarter of its width, for small machines."""
+    return WideResNet(shape, 10, 1)
+
+
+def wrn_10_4(shape):
+    """WRN-10-4: GEOM's network for 32x32 images."""
+    return WideResNet(shape, 10, 4)
+
+
+def wrn_16_8(shape):
+    """WRN-16-8: GEOM's network for 64x64 images."""
+    return WideResNet(shape, 16, 8)
+
+
+def features_of(net: nn.Module, shape: tuple[int, ...]) -> int:
+    """Number of features that net makes of a row of that shape; leaves its state as it is."""
+    mode = net.training
+    parameter = next(net.parameters())
+    with torch.no_grad():
+        out = net.eval()(parameter.new_zeros(1, *shape))
+    net.train(mode)
+    if out.ndim != 2:
+        raise ValueError(f"net gives features of shape {tuple(out.shape)} for one row; (1, f) is needed.")
+    return out.shape[1]

@@ -1,0 +1,62 @@
+"""Which data a chapter gets, and what its banner says."""
+
+import dataclasses
+
+import pytest
+
+from adlib import data
+from adlib.companion import datasets
+
+
+@pytest.fixture(autouse=True)
+def nothing_at_hand(tmp_path, monkeypatch):
+    monkeypatch.delenv("ADLIB_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(data, "checkout_data", lambda: None)
+
+
+def test_auto_takes_digits_where_the_papers_set_is_not_at_hand():
+    assert datasets.choose("auto", "mnist").name == "digits"
+
+
+def test_auto_takes_the_papers_set_where_it_is_at_hand(monkeypatch):
+    monkeypatch.setattr(data, "load", lambda name: f"<{name}>")
+    assert datasets.choose("auto", "mnist") == "<mnist>"
+
+
+def test_a_named_set_is_taken_or_missed():
+    assert datasets.choose("digits", "mnist").name == "digits"
+    with pytest.raises(data.DataNotFound, match="fetch mnist"):
+        datasets.choose("mnist", "mnist")
+    with pytest.raises(data.DataError, match="unknown data set 'nosuch'"):
+        datasets.choose("nosuch", "mnist")
+
+
+def test_auto_does_not_hide_a_wrong_setting(tmp_path, monkeypatch):
+    monkeypatch.setenv("ADLIB_DATA", str(tmp_path / "nowhere"))
+    with pytest.raises(data.DataError, match="is not a folder"):
+        datasets.choose("auto", "mnist")
+
+
+def test_auto_does_not_hide_a_damaged_file(tmp_path, monkeypatch):
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part in ("train", "t10k"):
+        for kind in ("images-idx3", "labels-idx1"):
+            (raw / f"{part}-{kind}-ubyte").write_bytes(b"\0\0\x08\x01")
+    monkeypatch.setenv("ADLIB_DATA", str(tmp_path))
+    with pytest.raises(data.DataError, match="train-images-idx3-ubyte"):
+        datasets.choose("auto", "mnist")
+
+
+def test_banner():
+    digits = data.load("digits")
+    stand_in = datasets.banner(digits, "mnist")
+    assert stand_in.startswith("> **Stand-in data.**")
+    assert digits.label in stand_in and "fetch mnist" in stand_in
+    assert "fetch" not in datasets.banner(digits, "gtsrb")  # it has no public file
+    assert datasets.banner(digits, "digits") == ""
+
+    jpeg = dataclasses.replace(digits, name="cifar10", label="CIFAR-10 (JPEG-75)", exact=False)
+    assert "CIFAR-10 (JPEG-75)" in datasets.banner(jpeg, "cifar10")
+    assert datasets.banner(dataclasses.replace(jpeg, exact=True), "cifar10") == ""

@@ -1,0 +1,489 @@
+"""Sweeps, their points, the record and its canaries."""
+
+import ast
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from sklearn.base import BaseEstimator
+
+import adlib
+from adlib import data
+from adlib.companion import recorded
+
+ROOT = Path(__file__).parents[2]
+DIGITS = "scikit-learn digits (8x8, bilinear to 32x32)"
+SPEC = {
+    "profile": "reduced",
+    "seeds": 2,
+    "defaults": {"method": "Mean", "data": {"name": "digits", "label": DIGITS}, "settings": {"lr": 0.5},
+                 "rescore": {"score": ["near", "far"]}},
+    "experiments": [
+        {"evidence": "01-toy/auroc_8v3", "normal": 8, "anomaly": 3},
+        {"evidence": "01-toy/auroc_{normal}", "normal": [3, 8], "settings": {"epochs": 4}},
+    ],
+}
+
+
+class Mean(BaseEstimator):
+    """Distance to the mean row; `score` is read when scoring, like GEOM's."""
+
+    fits = 0
+
+    def __init__(self, score="near", lr=1.0, epochs=1, batch_size=8, device="auto", random_state=0):
+        self.score, self.lr, self.epochs, self.batch_size = score, lr, epochs, batch_size
+        self.device, self.random_state = device, random_state
+
+    def _validate_params(self):
+        if self.score not in ("near", "far"):
+            raise ValueError(f"score={self.score!r}: allowed are 'near' and 'far'")
+
+    def fit(self, X):
+        type(self).fits += 1
+        self.mean_ = X.mean(axis=0) * self.lr * self.epochs + self.random_state
+        return self
+
+    def anomaly_score(self, X):
+        distance = np.abs(X - self.mean_).reshape(len(X), -1).mean(axis=1)
+        return distance if self.score == "near" else -distance
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def checkout(tmp_path, monkeypatch):
+    """A clean git checkout with the sweep `toy`, as the current folder; Mean is the only method."""
+    monkeypatch.setattr(adlib, "METHODS", {"Mean": Mean})
+    monkeypatch.setattr(Mean, "fits", 0)
+    monkeypatch.chdir(tmp_path)
+    write_spec(tmp_path, SPEC)
+    (tmp_path / ".gitignore").write_text("build/\n")
+    git("init", "-q")
+    commit()
+    return tmp_path
+
+
+def git(*arguments):
+    names = {f"GIT_{who}_{what}": "t" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    subprocess.run(["git", *arguments], check=True, capture_output=True, env={**os.environ, **names})
+
+
+def commit():
+    git("add", "-A")
+    git("commit", "-qm", "x")
+
+
+def write_spec(folder, spec, name="toy"):
+    (folder / "results/sweeps").mkdir(parents=True, exist_ok=True)
+    (folder / f"results/sweeps/{name}.yml").write_text(yaml.safe_dump(spec))
+
+
+def changed(spec, **experiment):
+    return {**spec, "experiments": [{**spec["experiments"][0], **experiment}]}
+
+
+def run(*arguments):
+    return recorded.main([str(a) for a in arguments])
+
+
+def keys():
+    return recorded.missing_keys("toy")
+
+
+def run_points(some):
+    for key in some:
+        assert run("point", "toy", key, f"build/{key}.json") == 0
+
+
+def record_all():
+    run_points(keys())
+    assert run("append", "toy", "build") == 0
+    commit()
+
+
+# Plan
+
+
+def test_points_are_the_product_of_classes_and_seeds(checkout):
+    points = recorded.read_sweep(Path("results/sweeps/toy.yml")).points()
+    told = [(p["evidence"], p["normal"], p["anomaly"], p["seed"], p["settings"]) for p in points.values()]
+    plain, longer = {"lr": 0.5}, {"lr": 0.5, "epochs": 4}
+    assert told == [
+        ("01-toy/auroc_8v3", 8, 3, 0, plain), ("01-toy/auroc_8v3", 8, 3, 1, plain),
+        ("01-toy/auroc_3", 3, None, 0, longer), ("01-toy/auroc_3", 3, None, 1, longer),
+        ("01-toy/auroc_8", 8, None, 0, longer), ("01-toy/auroc_8", 8, None, 1, longer),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"method": "Other"},
+        {"settings": {"lr": 0.25}},
+        {"normal": 7},
+        {"anomaly": 4},
+        {"n_train": 10},
+        {"evidence": "01-toy/other"},
+        {"rescore": {"score": ["near"]}},
+        {"data": {"name": "digits", "label": "other pixels"}},
+        {"data": {"name": "digits", "label": DIGITS, "pad_to": 40}},
+    ],
+)
+def test_a_key_changes_with_everything_that_decides_the_values(tmp_path, change):
+    write_spec(tmp_path, changed(SPEC))
+    write_spec(tmp_path, changed(SPEC, **change), "other")
+    one, two = (set(recorded.read_sweep(tmp_path / f"results/sweeps/{n}.yml").points()) for n in ("toy", "other"))
+    assert len(one) == len(two) == 2 and not one & two
+
+
+def test_keys_are_the_same_in_another_process_and_do_not_depend_on_the_order_of_the_file(checkout):
+    there = subprocess.run([sys.executable, "-m", "adlib.companion.recorded", "keys", "toy"], text=True, check=True,
+                           capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "7"})
+    assert there.stdout.split() == keys() and len(keys()) == 6
+    backwards = dict(reversed([(k, v) for k, v in SPEC.items()]))
+    backwards["defaults"] = dict(reversed([(k, v) for k, v in SPEC["defaults"].items()]))
+    write_spec(checkout, backwards)
+    assert keys() == there.stdout.split()
+
+
+@pytest.mark.parametrize(
+    "spec, words",
+    [
+        ({**SPEC, "profile": "smoke"}, "profile='smoke'"),
+        ({**SPEC, "seeds": 0}, "seeds=0"),
+        ({**SPEC, "colour": "red"}, "colour='red'"),
+        (changed(SPEC, anomalie=3), "experiments.0.anomalie=3"),
+        ({**SPEC, "experiments": [SPEC["experiments"][0]] * 2}, "stands twice"),
+        ([1, 2], "is not a sweep file"),
+    ],
+)
+def test_a_bad_sweep_file_is_one_sentence(tmp_path, monkeypatch, capsys, spec, words):
+    monkeypatch.chdir(tmp_path)
+    write_spec(tmp_path, spec)
+    assert run("keys", "toy") == 1
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1
+
+
+def test_an_unknown_sweep_names_those_that_exist(checkout, capsys):
+    assert run("keys", "nosuch") == 1
+    assert "no sweep 'nosuch'" in (error := capsys.readouterr().err) and "there are: toy" in error
+
+
+# A point
+
+
+def test_a_line_says_what_was_run_and_rescoring_does_not_refit(checkout):
+    key = keys()[1]
+    run_points([key])
+    line = json.loads(Path(f"build/{key}.json").read_text())
+    near, far = line["values"]["01-toy/auroc_8v3_near"], line["values"]["01-toy/auroc_8v3_far"]
+    assert near == pytest.approx(1 - far) and 0 < near < 1 and near != far
+    assert Mean.fits == 2  # the point's own and the canary's
+    digits = data.load("digits")
+    assert line["dataset"] == {"label": DIGITS, "exact": True, "fingerprint": digits.fingerprint}
+    assert line["point"]["seed"] == 1 and line["key"] == key == recorded.key_of(line["point"])
+    head = subprocess.run(["git", "rev-parse", "HEAD"], text=True, capture_output=True).stdout.strip()
+    assert line["commit"] == head and line["profile"] == "reduced" and line["sweep"] == "toy"
+    assert line["versions"]["torch"] == torch.__version__ and line["device"]
+    assert line["canary"]["shape"] == [1, 32, 32] and torch.get_num_threads() == 1
+
+
+def test_the_auroc_of_a_point_is_that_of_a_hand_made_run(checkout):
+    point = recorded.read_sweep(Path("results/sweeps/toy.yml")).points()[keys()[0]]
+    point = {**point, "n_train": 20, "data": {**point["data"], "pad_to": 36}}
+    values, _, shape = recorded.evaluate(point)
+    digits = data.load("digits")
+    train = digits.x_train[digits.y_train == 8]
+    train = np.pad(recorded.subset(train, 20, 0), ((0, 0), (0, 0), (2, 2), (2, 2)))
+    keep = (digits.y_test == 8) | (digits.y_test == 3)
+    test = np.pad(digits.x_test[keep], ((0, 0), (0, 0), (2, 2), (2, 2)))
+    scores = Mean(lr=0.5).fit(train).anomaly_score(test)
+    is_three = digits.y_test[keep] == 3
+    pairs = scores[is_three][:, None] - scores[~is_three][None, :]
+    assert values["01-toy/auroc_8v3_near"] == pytest.approx(np.mean((pairs > 0) + 0.5 * (pairs == 0)))
+    assert shape == (1, 36, 36)
+
+
+def test_a_subset_is_drawn_with_the_seed_and_keeps_the_order():
+    x = np.arange(100)
+    one, two = recorded.subset(x, 10, 0), recorded.subset(x, 10, 1)
+    assert len(set(one)) == 10 and (np.diff(one) > 0).all() and set(one) != set(two)
+    assert np.array_equal(one, recorded.subset(x, 10, 0)) and recorded.subset(x, 0, 0) is x
+    with pytest.raises(recorded.SweepError, match="n_train=101 is more than the 100"):
+        recorded.subset(x, 101, 0)
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"method": "Nosuch"}, "unknown method 'Nosuch'"),
+        ({"settings": {"nosuch": 1}}, "nosuch"),
+        ({"settings": {"net": "nosuch"}}, "net='nosuch' is not a factory"),
+        ({"rescore": {"score": ["near", "farr"]}}, "score='farr'"),
+        ({"data": {"name": "digits", "label": "MNIST"}}, "the sweep records 'MNIST'"),
+    ],
+)
+def test_a_point_that_cannot_run_is_one_sentence_and_leaves_no_file(checkout, capsys, change, words):
+    write_spec(checkout, changed(SPEC, **change))
+    commit()
+    assert run("point", "toy", keys()[0], "build/out.json") == 1
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1
+    assert not list(Path().glob("build/*"))
+
+
+def test_names_in_a_sweep_become_networks_and_tables():
+    point = {"method": "GEOM", "seed": 3, "rescore": {"score": ["simple", "dirichlet"]},
+             "settings": {"net": "small_cnn", "table": {"size": 8, "shift": 2, "flips": [False], "rows": [0],
+                                                        "cols": [0, 2], "turns": [0]}}}
+    detector = recorded.build(point, epochs=1)
+    assert detector.net is adlib.nets.small_cnn and detector.random_state == 3 and detector.epochs == 1
+    first_row = np.asarray(detector.table)[1][:8]
+    assert np.asarray(detector.table).shape == (2, 64) and list(first_row) == [2, 3, 4, 5, 6, 7, 7, 6]
+
+
+# Recording
+
+
+def test_append_adds_each_finished_point_once_sorted_by_key(checkout):
+    wanted = keys()
+    run_points(wanted[:3])
+    assert run("append", "toy", "build") == 0
+    commit()
+    assert keys() == wanted[3:]
+    first = Path("results/recorded/toy.jsonl").read_text()
+    run_points(wanted[3:])
+    assert run("append", "toy", "build") == 0  # the folder still holds the first three
+    lines = Path("results/recorded/toy.jsonl").read_text().splitlines()
+    assert [json.loads(line)["key"] for line in lines] == sorted(wanted)
+    assert set(first.splitlines()) <= set(lines)
+    commit()
+    assert recorded.append("toy", Path("build")) == 0 and keys() == []
+    assert Path("results/recorded/toy.jsonl").read_text().splitlines() == lines
+
+
+@pytest.mark.parametrize("cut", ["missing", "empty", "half", "other key", "other point"])
+def test_append_leaves_out_what_is_not_a_whole_point(checkout, cut):
+    good, bad = keys()[:2]
+    run_points([good, bad])
+    path = Path(f"build/{bad}.json")
+    text = path.read_text()
+    line = json.loads(text)
+    if cut == "missing":
+        path.unlink()
+    elif cut == "other key":
+        path.write_text(json.dumps({**line, "key": good}))
+    elif cut == "other point":
+        path.write_text(json.dumps({**line, "point": {**line["point"], "seed": 9}}))
+    else:
+        path.write_text("" if cut == "empty" else text[: len(text) // 2])
+    assert recorded.append("toy", Path("build")) == 1
+    assert [json.loads(x)["key"] for x in Path("results/recorded/toy.jsonl").read_text().splitlines()] == [good]
+
+
+def test_lines_of_former_settings_stay_in_the_file_and_out_of_use(checkout):
+    record_all()
+    before = Path("results/recorded/toy.jsonl").read_text().splitlines()
+    write_spec(checkout, changed(SPEC, settings={"lr": 0.7}))
+    commit()
+    assert len(keys()) == 2 and recorded.records()[0].lines == {}
+    record_all()
+    assert set(before) < set(Path("results/recorded/toy.jsonl").read_text().splitlines())
+
+
+def test_two_appends_at_once_lose_no_line(checkout, monkeypatch):
+    wanted = keys()
+    run_points(wanted)
+    monkeypatch.setattr(recorded, "clean_commit", lambda: "c")  # the first append makes the tree dirty for the second
+    for i, key in enumerate(wanted):
+        Path(f"part{i}").mkdir()
+        Path(f"build/{key}.json").rename(f"part{i}/{key}.json")
+    threads = [threading.Thread(target=recorded.append, args=("toy", Path(f"part{i}"))) for i in range(len(wanted))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert keys() == []
+
+
+def test_a_dirty_tree_is_refused_by_point_and_append(checkout, capsys):
+    key = keys()[0]
+    run_points([key])
+    Path("new.py").write_text("")
+    for command in (("point", "toy", key, "build/x.json"), ("append", "toy", "build")):
+        assert run(*command) == 1
+        assert "new.py" in (error := capsys.readouterr().err) and "clean worktree" in error
+    assert not Path("results/recorded/toy.jsonl").exists() and not Path("build/x.json").exists()
+
+
+def test_a_folder_without_git_is_refused(checkout, monkeypatch, tmp_path_factory, capsys):
+    outside = tmp_path_factory.mktemp("outside")
+    write_spec(outside, SPEC)
+    monkeypatch.chdir(outside)
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(outside.parent))
+    assert run("append", "toy", "build") == 1
+    assert "needs a git checkout" in capsys.readouterr().err
+
+
+def test_a_damaged_record_is_refused_and_left_as_it_is(checkout, capsys):
+    record_all()
+    path = Path("results/recorded/toy.jsonl")
+    path.write_text(path.read_text()[:-20])
+    damaged = path.read_text()
+    assert run("keys", "toy") == 1 and "line 6 is not JSON" in capsys.readouterr().err
+    commit()
+    assert run("append", "toy", "build") == 1
+    assert path.read_text() == damaged
+
+
+# Canaries
+
+
+def test_canary_rows_are_frozen():
+    images, rows = recorded.canary_rows((1, 32, 32)), recorded.canary_rows((5,))
+    assert images.dtype == np.uint8 and images.shape == (32, 1, 32, 32) and rows.shape == (32, 5)
+    assert images[0, 0, 0, :4].tolist() == [250, 102, 226, 9] and images.sum(dtype=np.int64) == 4170135
+    assert rows[0, 0] == pytest.approx(-0.276767596147759, abs=1e-12)
+
+
+def test_a_canary_takes_two_steps_with_the_settings_and_the_seed():
+    steps = []
+
+    class Counting(adlib.METHODS["GEOM"]):
+        def _draw(self, x, index, generator):
+            steps.append(len(index))
+            return super()._draw(x, index, generator)
+
+    table = {"size": 8, "shift": 0, "rows": [0], "cols": [0], "turns": [0]}
+    point = {"method": "GEOM", "seed": 0, "rescore": {"score": ["simple", "dirichlet"]},
+             "settings": {"net": "small_cnn", "epochs": 9, "batch_size": 7, "table": table}}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(adlib, "METHODS", {"GEOM": Counting})
+        one = recorded.canary(point, (1, 8, 8))
+    assert steps == [64, 64]  # 32 rows times two transforms, twice
+    assert set(one) == {"_simple", "_dirichlet"} and all(len(scores) == 32 for scores in one.values())
+    assert recorded.canary(point, (1, 8, 8)) == one
+    for change in ({"seed": 1}, {"settings": {**point["settings"], "lr": 0.01}}):
+        assert recorded.largest_difference(one, recorded.canary({**point, **change}, (1, 8, 8))) > 1e-3
+
+
+@pytest.mark.parametrize("method, shape", [("OCSVM", (4,)), ("DeepSVDD", (4,))])
+def test_a_canary_exists_for_rows_and_for_methods_without_epochs(method, shape):
+    point = {"method": method, "seed": 0, "rescore": {}, "settings": {}}
+    (scores,) = recorded.canary(point, shape).values()
+    assert len(scores) == 32 and len(set(scores)) > 16
+
+
+@pytest.mark.parametrize(
+    "now, worst",
+    [
+        ({"": [1.0, -4.0]}, 0.0),
+        ({"": [1.002, -4.0]}, 0.0005),
+        ({"": [1.0, -4.02]}, 0.005),
+        ({"": [1.0, float("nan")]}, float("inf")),
+        ({"": [1.0]}, float("inf")),
+        ({"_other": [1.0, -4.0]}, float("inf")),
+    ],
+)
+def test_the_difference_is_relative_to_the_largest_score(now, worst):
+    assert recorded.largest_difference({"": [1.0, -4.0]}, now) == pytest.approx(worst, abs=1e-9)
+
+
+def test_canaries_agree_until_the_code_changes(checkout, monkeypatch):
+    record_all()
+    monkeypatch.setattr(Mean, "fits", 0)
+    assert run("canaries", "build/canaries.json") == 0
+    report = json.loads(Path("build/canaries.json").read_text())
+    assert len(report["toy"]) == 6
+    assert all(c == {"ok": True, "max_rel": 0.0, "reason": "", "data": "same"} for c in report["toy"].values())
+    assert Mean.fits == 2  # once for each distinct settings, not for each line
+
+    honest = Mean.anomaly_score
+    monkeypatch.setattr(Mean, "anomaly_score", lambda self, X: honest(self, X) * 1.0005)
+    assert all(check["ok"] for check in recorded.check_canaries()["toy"].values())
+    monkeypatch.setattr(Mean, "anomaly_score", lambda self, X: honest(self, X) * 1.002)
+    checks = recorded.check_canaries()["toy"].values()
+    assert not any(check["ok"] for check in checks)
+    assert all("the canary differs by 2.0e-03" in check["reason"] for check in checks)
+    monkeypatch.setattr(Mean, "anomaly_score", lambda self, X: honest(self, X) * float("nan"))
+    assert run("canaries", "build/canaries.json") == 0
+    assert json.loads(Path("build/canaries.json").read_text())["toy"].popitem()[1]["max_rel"] is None
+
+
+def test_a_canary_that_no_longer_runs_makes_its_lines_stale(checkout, monkeypatch):
+    record_all()
+    monkeypatch.setattr(adlib, "METHODS", {})
+    assert all("no longer runs" in check["reason"] for check in recorded.check_canaries()["toy"].values())
+
+
+def edit_lines(**changes):
+    path = Path("results/recorded/toy.jsonl")
+    lines = [{**json.loads(text), **changes} for text in path.read_text().splitlines()]
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return {check["ok"]: check for check in recorded.check_canaries()["toy"].values()}
+
+
+def test_another_torch_or_other_data_make_a_line_stale(checkout):
+    record_all()
+    major, minor, *_ = torch.__version__.split(".")
+    assert edit_lines(versions={"torch": f"{major}.{minor}.99+other"}).keys() == {True}
+    other = edit_lines(versions={"torch": f"{major}.{int(minor) + 1}.0"})
+    assert other.keys() == {False} and f"recorded with torch {major}.{int(minor) + 1}" in other[False]["reason"]
+    edit_lines(versions={"torch": torch.__version__})
+    altered = edit_lines(dataset={"label": DIGITS, "exact": True, "fingerprint": "0" * 64})
+    assert altered.keys() == {False} and "fingerprint of digits differs" in altered[False]["reason"]
+
+
+def test_data_that_are_not_at_hand_are_not_checked(checkout, monkeypatch):
+    record_all()
+    other = edit_lines(dataset={"label": "another edition", "exact": True, "fingerprint": "0" * 64})
+    assert other[True]["data"] == f"{DIGITS} here: not checked"
+
+    def missing(name):
+        raise data.DataNotFound(f"{name} is not at hand")
+
+    monkeypatch.setattr(data, "fingerprint", missing)
+    assert edit_lines()[True]["data"] == "not at hand: not checked"
+
+
+# The sweep that stands behind chapter 01
+
+
+def chapter_parameters(slug):
+    """Defaults of the chapter's parameters cell."""
+    cells = (ROOT / f"notebooks/{slug}.py").read_text().split("# %%")
+    (cell,) = (cell for cell in cells if cell.split("\n")[0].strip() == 'tags=["parameters"]')
+    nodes = ast.parse(cell.split("\n", 1)[1]).body
+    return {node.target.id: ast.literal_eval(node.value) for node in nodes if isinstance(node, ast.AnnAssign)}
+
+
+def test_the_sweep_has_the_settings_of_the_chapter():
+    chapter = chapter_parameters("01-geom-intuition")
+    points = recorded.read_sweep(ROOT / "results/sweeps/geom-intuition.yml").points().values()
+    stay, shift = [0], [0, chapter["shift"]]
+    by_axis = {"rows": (shift, stay), "columns": (stay, shift)}
+    rows, cols = by_axis[chapter["shift_axis"]]
+    size = chapter["pad_to"]
+    flip = {"size": size, "shift": 0, "flips": [False, True], "rows": stay, "cols": stay, "turns": [0]}
+    moved = {"size": size, "shift": chapter["shift"], "flips": [False], "rows": rows, "cols": cols, "turns": [0]}
+    tables = {"auroc_8v3_flip": (8, 3, flip), "auroc_3v8_flip": (3, 8, flip), "auroc_8v3_shift": (8, 3, moved)}
+    assert len(points) == 30 and {p["evidence"].split("/")[1] for p in points} == set(tables)
+    for point in points:
+        normal, anomaly, table = tables[point["evidence"].split("/")[1]]
+        assert point["settings"] == {"net": chapter["network"], "epochs": chapter["epochs"], "table": table}
+        assert point["data"] == {"name": "mnist", "label": "MNIST", "pad_to": size}
+        assert (point["normal"], point["anomaly"], point["n_train"]) == (normal, anomaly, chapter["n_train"])
+        assert point["rescore"] == {"score": ["simple", "dirichlet"]}
