@@ -193,12 +193,17 @@ def _list() -> int:
 
 
 def _fetch_all(names: list[str], to: str | None) -> int:
-    """Fetches what is not at hand, whole and exact; the first failure ends it."""
+    """Fetches what is not at hand whole and exact; 1 when something could not be had."""
     missing = [name for name in names if to or not _good(name)]
     _announce(missing)
+    failed = 0
     for name in missing:
-        print(f"{name}: {fetch(name, to)}", flush=True)
-    return 0
+        try:
+            print(f"{name}: {fetch(name, to)}", flush=True)
+        except data.DataError as error:
+            print(error, file=sys.stderr)
+            failed = 1
+    return failed
 
 
 def _good(name: str) -> bool:

@@ -20,12 +20,16 @@ import numpy as np
 class DataError(ValueError):
     """A data set cannot be used; the message is one sentence."""
 
+    __module__ = "adlib.data"  # where it is to be imported from
+
     def _render_traceback_(self) -> list[str]:  # what IPython shows in place of a traceback
         return [f"{type(self).__name__}: {self}"]
 
 
 class DataNotFound(DataError):
     """The data set is not at hand, and nothing is wrong but that."""
+
+    __module__ = "adlib.data"
 
 
 class Parts(NamedTuple):

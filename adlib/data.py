@@ -222,8 +222,8 @@ def _dataset(name: str, layout: Layout, paths: list[Path]) -> Dataset:
     for part in ("train", "test"):
         x, y = arrays[f"x_{part}"], arrays[f"y_{part}"]
         if y.shape != (len(x),) or not ((y >= 0) & (y < len(classes))).all() or not np.isfinite(x).all():
-            where = ", ".join(map(str, paths))
-            raise DataError(f"{where}: the {part} part is not {len(x)} rows with one of {len(classes)} labels each")
+            files = ", ".join(map(str, paths))
+            raise DataError(f"{files}: the {part} part is not {len(x)} rows with one of {len(classes)} labels each")
     key = _cache_key(name, paths)
     found = _recall(key)
     if not found:

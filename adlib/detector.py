@@ -73,6 +73,7 @@ class Detector(OutlierMixin, BaseEstimator):
         try:
             self.device_ = resolve_device(self.device)
             x = self._check(X, reset=True)
+            self._check_settings(x)
             training_scores = self._fit(x, on_epoch)
             self.offset_ = float(np.quantile(-training_scores, self.fpr))
         except BaseException:
@@ -162,6 +163,9 @@ class Detector(OutlierMixin, BaseEstimator):
     def _note_features(self, n_features: int, reset: bool):
         if reset:
             self.n_features_in_ = n_features
+
+    def _check_settings(self, x: torch.Tensor):
+        """Refuse settings that do not fit the data, in one sentence each."""
 
     def _refuse_unused(self, **given):
         for name, value in given.items():

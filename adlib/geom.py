@@ -225,7 +225,7 @@ class GEOM(Detector):
         return simple_score(log_p) if self.score == "simple" else dirichlet_score(log_p, self.model_.alpha)
 
     def _build(self, shape, device):
-        table = self._table(shape)
+        table = self._table(shape[1])
         model = nn.Module()
         model.body = (self.net or (nets.wrn_16_8 if shape[1] >= 64 else nets.wrn_10_4))(shape)
         model.head = nn.Linear(nets.features_of(model.body, shape), len(table))
@@ -233,16 +233,18 @@ class GEOM(Detector):
         model.register_buffer("alpha", torch.ones(len(table), len(table), dtype=torch.float64))
         return model.to(device, memory_format=torch.channels_last)
 
-    def _table(self, shape) -> torch.Tensor:
-        c, h, w = shape
+    def _table(self, size: int) -> torch.Tensor:
+        return transform_table(size, size // 4) if self.table is None else torch.as_tensor(self.table)
+
+    def _check_settings(self, x):
+        n, c, h, w = x.shape
         if h != w:
             raise ValueError(f"GEOM takes square images, got {h} x {w} pixels.")
-        table = transform_table(h, h // 4) if self.table is None else torch.as_tensor(self.table)
+        table = self._table(h)
         if table.ndim != 2 or table.shape[1] != h * w or table.dtype != torch.int64:
             raise ValueError(f"table is {table.dtype} {tuple(table.shape)}; int64 (T, {h * w}) fits images of {h} x {w}.")
         if len(table) < 2 or table.min() < 0 or table.max() >= h * w:
-            raise ValueError(f"table needs two transformations or more and indices in 0 ... {h * w - 1}.")
-        return table
+            raise ValueError(f"table needs two transformations or more, with indices in 0 ... {h * w - 1}.")
 
     def _epochs(self):
         return self.epochs or math.ceil(200 / len(self.model_.table))

@@ -81,19 +81,18 @@ faulty = pump_readings(300, faulty=True)
 # numbers decides alone. A pipeline keeps the two together, and learns the scale from the training rows only.
 
 # %%
-from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from adlib import OCSVM, DeepSVDD
 from adlib.metrics import auroc
 
-train, held_out = train_test_split(normal, test_size=0.5, random_state=P.seed)
-calibration, test_normal = train_test_split(held_out, test_size=0.5, random_state=P.seed)
+train, calibration, test_normal = np.split(normal, [600, 900])  # already shuffled
 
+svdd = DeepSVDD(epochs=P.epochs, random_state=P.seed, device=P.device)
 detectors = {
     "OC-SVM": make_pipeline(StandardScaler(), OCSVM()),
-    "Deep SVDD": make_pipeline(StandardScaler(), DeepSVDD(epochs=P.epochs, random_state=P.seed, device=P.device)),
+    "Deep SVDD": make_pipeline(StandardScaler(), svdd),
 }
 for pipeline in detectors.values():
     pipeline.fit(train)  # normal rows only, no labels
@@ -105,9 +104,16 @@ for pipeline in detectors.values():
 # %%
 test = np.concatenate([test_normal, faulty])
 is_faulty = np.r_[np.zeros(len(test_normal)), np.ones(len(faulty))]
-scores = {name: -pipeline.score_samples(test) for name, pipeline in detectors.items()}
+scores = {name: -fitted.score_samples(test) for name, fitted in detectors.items()}
 quality = {name: auroc(is_faulty, s) for name, s in scores.items()}
-pd.DataFrame({"detector": quality.keys(), "AUROC": quality.values()}).style.hide(axis="index").format(precision=3)
+
+
+def show(header, results):
+    table = pd.DataFrame(results.items(), columns=header)
+    return table.style.hide(axis="index").format(precision=3)
+
+
+show(["detector", "AUROC"], quality)
 
 # %% [markdown]
 # Try the simple detector first: a network is not better because it is deep, and on a few hundred rows it often is
@@ -130,7 +136,7 @@ outcome = {
     "false alarms on fresh normal rows": alarms[is_faulty == 0].mean(),
     "faults found": alarms[is_faulty == 1].mean(),
 }
-pd.DataFrame({"what": outcome.keys(), "share": outcome.values()}).style.hide(axis="index").format(precision=3)
+show(["what", "share"], outcome)
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-threshold", "caption": "Scores of the OC-SVM on rows it has not seen. The dashed line is the threshold, set on other normal rows at the false-positive rate of the settings."}, "image": {"alt": "Two overlapping histograms of anomaly scores, normal rows on the left and faulty ones spread to the right, with a dashed vertical line for the threshold between them."}}
 fig, ax = plt.subplots(figsize=(7, 3.2))
@@ -176,7 +182,8 @@ except ValueError as error:
 # %%
 from sklearn.impute import SimpleImputer
 
-from_csv = make_pipeline(SimpleImputer(strategy="median"), StandardScaler(), OCSVM()).fit(pumps)
+from_csv = make_pipeline(SimpleImputer(strategy="median"), StandardScaler(), OCSVM())
+from_csv.fit(pumps)
 new_rows = pd.DataFrame(test, columns=columns)
 auroc_csv = auroc(is_faulty, -from_csv.score_samples(new_rows))
 print(f"AUROC after filling the gaps: {auroc_csv:.3f}")
@@ -207,8 +214,8 @@ for kind, count in [("train", 300), ("good", 60), ("bad", 60)]:
 # %%
 def read_images(path, size=24):
     """All PNG files in path, as grey images, (n, 1, size, size) uint8."""
-    files = sorted(path.glob("*.png"))
-    return np.stack([np.asarray(Image.open(file).convert("L").resize((size, size))) for file in files])[:, None]
+    images = [Image.open(file).convert("L") for file in sorted(path.glob("*.png"))]
+    return np.stack([np.asarray(image.resize((size, size))) for image in images])[:, None]
 
 
 good_parts, bad_parts = read_images(folder / "good"), read_images(folder / "bad")
@@ -226,8 +233,11 @@ print(good_parts.shape, good_parts.dtype)
 from adlib import GEOM, nets
 from adlib.geom import transform_table
 
-table8 = transform_table(size=24, shift=0, rows=(0,), cols=(0,))  # 2 flips x 4 quarter turns
-parts = GEOM(table=table8, net=nets.small_cnn, epochs=max(1, P.epochs // 5), random_state=P.seed, device=P.device)
+table8 = transform_table(size=24, shift=0, rows=(0,), cols=(0,))  # 2 flips x 4 turns
+short = max(1, P.epochs // 5)  # each epoch passes over all 8 versions of an image
+parts = GEOM(
+    table=table8, net=nets.small_cnn, epochs=short, random_state=P.seed, device=P.device
+)
 parts.fit(read_images(folder / "train"))
 
 images = np.concatenate([good_parts, bad_parts])
@@ -256,7 +266,8 @@ from adlib import load, save
 
 save(parts, folder / "parts.safetensors")
 again = load(folder / "parts.safetensors", device="cpu")
-print(type(again).__name__, "gives the same scores:", np.allclose(again.anomaly_score(images), part_scores))
+same = np.allclose(again.anomaly_score(images), part_scores)
+print(type(again).__name__, "gives the same scores:", same)
 
 # %% [markdown]
 # A pipeline is more than its detector. Save the scaler's two arrays and your threshold beside it:
@@ -264,12 +275,14 @@ print(type(again).__name__, "gives the same scores:", np.allclose(again.anomaly_
 # %%
 scaler, detector = chosen[0], chosen[-1]
 save(detector, folder / "pump.safetensors")
-np.savez(folder / "pump.npz", mean=scaler.mean_, scale=scaler.scale_, threshold=threshold)
+beside = dict(mean=scaler.mean_, scale=scaler.scale_, threshold=threshold)
+np.savez(folder / "pump.npz", **beside)
 
 # later, perhaps on another machine
 stored = np.load(folder / "pump.npz")
 rows = (test - stored["mean"]) / stored["scale"]
-flagged = load(folder / "pump.safetensors").anomaly_score(rows) > stored["threshold"]
+later = load(folder / "pump.safetensors")
+flagged = later.anomaly_score(rows) > stored["threshold"]
 print("same alarms as before:", bool((flagged == alarms).all()))
 
 # %% [markdown]

@@ -1,6 +1,6 @@
-"""The tree that the book is built from: prose, executed notebooks and vendored files, at the same paths as in the checkout.
+"""The tree that the book is built from: prose, executed notebooks, vendored files, at the same paths as here.
 
-`python -m adlib.companion.stage --runs build/runs/book --pages build/pages --claims build/claims.json --out build/stage`
+`python -m adlib.companion.stage --runs RUNS/PROFILE --pages FOLDER --claims claims.json --out build/stage`
 """
 
 import argparse

@@ -1,24 +1,22 @@
 """Sphinx extension of the book: claims tables, downloads, launch buttons, and cures for defects of the stock theme.
 
-Reads ``claims.json`` and ``notebooks/*.results.json`` beside ``conf.py`` (the stage); writes ``downloads/`` into the
-site.
+Reads ``claims.json`` beside ``conf.py``; the files that chapters offer are put into ``vendor/downloads`` by the stage.
 """
 
 import json
 import os
 import re
-import shutil
 from html import escape
 from pathlib import Path
 
-import nbformat
 from docutils import nodes
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
+from adlib.companion.claims import VERDICTS
+from adlib.companion.pages import SOURCES, count, number
+
 CHAPTER = re.compile(r"notebooks/\d\d-[a-z0-9-]+")
-VERDICTS = ("reproduced", "direction only", "differs", "not comparable", "stale", "not run")
-SOURCES = {"recorded": "recorded run", "book": "this book's run"}
 
 # --- claims ---------------------------------------------------------------------------------------------------------
 
@@ -32,15 +30,6 @@ def read_claims(env):
     return {claim["id"]: claim for claim in json.loads(path.read_text(encoding="utf-8"))["claims"]}
 
 
-def number(x):
-    """A number as the tables print it: three decimals below 10, one above; a dash for none."""
-    if x is None:
-        return "–"
-    if isinstance(x, int) or not isinstance(x, float):
-        return str(x)
-    return f"{x:.3f}" if abs(x) < 10 else f"{x:.1f}"
-
-
 def value_text(claim):
     """Our value with its interval, for example ``0.712 [0.690, 0.731]``."""
     if claim["value"] is None or not claim["interval"]:
@@ -51,32 +40,24 @@ def value_text(claim):
 
 def paper_text(claim):
     """The paper's value with its spread, for example ``0.646`` or ``0.993 ± 0.001``."""
-    spread = claim.get("paper_spread")
+    spread = claim["paper_spread"]
     return number(claim["paper_value"]) + (f" ± {number(spread)}" if spread is not None else "")
 
 
 def evidence_text(claim):
     """Where our value comes from: seeds, data, kind of run."""
     evidence = claim["evidence"]
-    if not evidence or not evidence.get("source"):
+    if not evidence["source"]:
         return ""
-    seeds = claim.get("n_seeds")
-    parts = [f"{seeds} seed{'s' if seeds != 1 else ''}" if seeds else "", evidence.get("dataset_label"),
-             SOURCES.get(evidence["source"], evidence["source"])]
-    return ", ".join(part for part in parts if part)
+    source = SOURCES[evidence["source"], evidence["profile"]]
+    return f"{count(claim['n_seeds'], 'seed')}, {evidence['dataset_label']}, {source}"
 
 
-def rule_text(claim):
-    """The rule that was written down before the run, with its reason."""
-    tolerance = claim["tolerance"]
-    rule = {
-        "exact": "exactly the paper's value",
-        "value": f"within {tolerance} of the paper's value",
-        "order": "the first exceeds the second" + (f" by more than {tolerance}" if tolerance else ""),
-        "bound": f"ours {tolerance}".replace(">=", "≥").replace("<=", "≤"),
-    }[claim["rule"]]
-    comparability = (claim.get("column") or claim["comparability"]).replace("-", " ")
-    return f"Rule: {rule} ({comparability}). {claim['why']}"
+def rule(claim):
+    """The rule that was written down before the run; its reason opens on a click."""
+    words = f"{claim['place']}. Rule: {claim['rule_words']} ({claim['column'] or claim['comparability']})."
+    why = f'<details class="small"><summary>Why this rule</summary><p>{escape(claim["why"])}</p></details>'
+    return [*small(words), nodes.raw("", why, format="html")]
 
 
 def badge(claim):
@@ -87,7 +68,8 @@ def badge(claim):
 
 
 def small(text):
-    return nodes.paragraph("", text, classes=["small"])
+    """A list with one paragraph in small print; empty without text."""
+    return [nodes.paragraph("", text, classes=["small"])] if text else []
 
 
 def table(header, rows, widths, classes):
@@ -122,31 +104,30 @@ class Claims(SphinxDirective):
 
     def row(self, claim):
         says, messages = self.parse_inline(claim["says"], lineno=self.lineno)
-        first = [nodes.paragraph("", "", *says), *messages, small(f"{claim['place']}. {rule_text(claim)}")]
-        if claim["reason"]:
-            first.append(small(f"Note: {claim['reason']}."))
-        ours = [nodes.paragraph("", value_text(claim)), small(evidence_text(claim))]
+        first = [nodes.paragraph("", "", *says), *messages, *rule(claim)]
+        ours = [nodes.paragraph("", value_text(claim)), *small(evidence_text(claim))]
+        verdict = [nodes.paragraph("", "", *badge(claim)), *small(claim["reason"])]
         # The first table on a page that shows a claim gives it its anchor.
         anchor = f"claim-{claim['id']}"
         taken = self.env.temp_data.setdefault("claim_anchors", set())
         row_id = None if anchor in taken else anchor
         taken.add(anchor)
-        return row_id, [first, [nodes.paragraph("", paper_text(claim))], ours, [nodes.paragraph("", "", *badge(claim))]]
+        return row_id, [first, [nodes.paragraph("", paper_text(claim))], ours, verdict]
 
 
 class ClaimsSummary(SphinxDirective):
-    """``{claims-summary}``: how many claims of each chapter got which verdict, from the latest computation."""
+    """``{claims-summary}``: how many claims got which verdict."""
 
     def run(self):
         claims = list(read_claims(self.env).values())
         if not claims:
             return [nodes.paragraph("", "No claim has been computed for this build.")]
-        counts = [(verdict, sum(claim["verdict"] == verdict for claim in claims)) for verdict in VERDICTS]
         rows = []
-        for verdict, count in counts:
-            if count:
+        for verdict in VERDICTS:
+            found = sum(claim["verdict"] == verdict for claim in claims)
+            if found:
                 word = badge({"verdict": verdict, "borderline": False})
-                rows.append((None, [[nodes.paragraph("", "", *word)], [nodes.paragraph("", str(count))]]))
+                rows.append((None, [[nodes.paragraph("", "", *word)], [nodes.paragraph("", str(found))]]))
         return [table(["Verdict", f"Claims ({len(claims)} so far)"], rows, [60, 40], ["claims-summary"])]
 
 
@@ -178,7 +159,7 @@ def set_launch_buttons(app, config):
         if not re.fullmatch(r"https://(github|gitlab)\.com/[\w.-]+/[\w.-]+", url):
             raise ExtensionError(f"ADLIB_REPOSITORY_URL={url!r}: expected https://github.com/OWNER/NAME or gitlab.com")
         config.html_theme_options["repository_url"] = url
-        config.html_theme_options["repository_branch"] = os.environ.get("ADLIB_REPOSITORY_BRANCH", "main")
+        config.html_theme_options["repository_branch"] = os.environ.get("ADLIB_REPOSITORY_BRANCH") or "main"
         buttons = {"notebook_interface": "classic", "binderhub_url": "https://mybinder.org"}
         if "github.com" in url:  # Colab opens notebooks from GitHub only
             buttons["colab_url"] = "https://colab.research.google.com"
@@ -188,44 +169,25 @@ def set_launch_buttons(app, config):
 # --- downloads ------------------------------------------------------------------------------------------------------
 
 
-def chapter_files(app, pagename):
+def chapter_files(pagename):
     """The links of one chapter as (words, path in the site)."""
     slug = pagename.removeprefix("notebooks/")
-    links = [("notebook", f"downloads/{slug}.clean.ipynb"), ("notebook with its outputs", f"_sources/{pagename}.ipynb")]
-    if Path(app.srcdir, f"{pagename}.results.json").is_file():
-        links.append(("results (JSON)", f"downloads/{slug}.results.json"))
-    return links
+    return [
+        ("notebook", f"downloads/{slug}.clean.ipynb"),
+        ("notebook with its outputs", f"_sources/{pagename}.ipynb"),
+        ("results (JSON)", f"downloads/{slug}.results.json"),
+    ]
 
 
-def files_line(app, pagename, pathto):
+def files_line(pagename, pathto):
     """One line of download links for a chapter page; on a published book also what Colab needs first."""
     links = [f'<a href="{escape(pathto(path, 1))}" download="{path.rsplit("/", 1)[1]}">{words}</a>'
-             for words, path in chapter_files(app, pagename)]
+             for words, path in chapter_files(pagename)]
     line = f'<p class="chapter-files">Download: {" · ".join(links)}</p>'
     if "github.com" in repository_url():
         install = f'%pip install -q "adlib-companion[book] @ git+{repository_url()}"'
         line += f'<p class="chapter-files">On Colab, run this cell first: <code>{escape(install)}</code></p>'
     return line
-
-
-def clean_notebook(path):
-    """The notebook at path without outputs, counts and injected parameters: what its author wrote."""
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            cell.outputs, cell.execution_count = [], None
-    return notebook
-
-
-def write_downloads(app):
-    folder = Path(app.outdir, "downloads")
-    folder.mkdir(exist_ok=True)
-    for docname in filter(CHAPTER.fullmatch, sorted(app.env.found_docs)):
-        source = Path(app.srcdir, docname)
-        nbformat.write(clean_notebook(f"{source}.ipynb"), folder / f"{source.name}.clean.ipynb")
-        if Path(f"{source}.results.json").is_file():
-            shutil.copyfile(f"{source}.results.json", folder / f"{source.name}.results.json")
 
 
 # --- cures for the stock theme --------------------------------------------------------------------------------------
@@ -246,7 +208,7 @@ def fix_page(app, pagename, templatename, context, doctree):
     body = re.sub(r' role="(list|listitem)"(?= class="citation)|(?<=class="citation-list") role="list"', "", body)
     body = body.replace(' role="doc-biblioentry"', "")
     if CHAPTER.fullmatch(pagename):
-        body = body.replace("</h1>", "</h1>" + files_line(app, pagename, context["pathto"]), 1)
+        body = body.replace("</h1>", "</h1>" + files_line(pagename, context["pathto"]), 1)
     context["body"] = body
 
 
@@ -254,7 +216,6 @@ def fix_files(app, exception):
     """Last pass over the finished site: things that no event or template of Sphinx reaches."""
     if exception or app.builder.format != "html":
         return
-    write_downloads(app)
     for page in Path(app.outdir).rglob("*.html"):
         old = page.read_text(encoding="utf-8")
         # Font preloads are blocked under file://; the icons come from the web font, so 1.5 MB of icon script go.

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from . import miniatures
-from .conftest import ROOT, kernels_below
+from .conftest import ROOT, alive, kernels_below, wait_for
 
 SLUG = "01-mini"
 
@@ -23,8 +23,9 @@ def chapter(tmp_path):
     def run(text: str | None = None, *options: str, runs: str = "runs", profile: str = "book"):
         if text is not None:
             miniatures.write(tmp_path / "notebooks", SLUG, text)
-        return subprocess.run(command(*options, runs=runs, profile=profile), capture_output=True, text=True, cwd=tmp_path,
-                              env=environment()), tmp_path / runs / profile
+        words = command(*options, runs=runs, profile=profile)
+        outcome = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, env=environment())
+        return outcome, tmp_path / runs / profile
 
     return run
 
@@ -34,8 +35,8 @@ def command(*options: str, runs: str = "runs", profile: str = "book") -> list[st
     return [*head, "--runs", runs, "--profile", profile, *options]
 
 
-def environment(**more: str) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), **more}
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
 def files(folder: Path) -> set[str]:
@@ -54,7 +55,8 @@ def test_a_good_chapter_is_published_whole_and_twice_the_same(chapter):
     outcome, first = chapter(miniatures.source(SLUG))
     assert (outcome.returncode, outcome.stderr) == (0, "")
     assert files(first) == {f"{SLUG}{suffix}" for suffix in (".ipynb", ".results.json", ".run.json")}
-    assert json.loads((first / f"{SLUG}.results.json").read_text())["values"] == {"answer": {"mean": 1.0, "per_seed": [1.0]}}
+    results = json.loads((first / f"{SLUG}.results.json").read_text())
+    assert results["values"] == {"answer": {"mean": 1.0, "per_seed": [1.0]}}
     about = json.loads((first / f"{SLUG}.run.json").read_text())
     assert [cell["index"] for cell in about["cells"]] == [1, 2, 3, 4]
     assert about["slowest"] == max(about["cells"], key=lambda cell: cell["seconds"])
@@ -110,7 +112,8 @@ def test_no_parameters_tag(chapter):
 
 def test_no_receipt(chapter):
     outcome, folder = chapter(miniatures.source(SLUG, last="# %%\n1\n"))
-    assert_failed(outcome, folder, "the notebook holds 0 results outputs, expected one (receipt.record in the last cell)")
+    sentence = "the notebook holds 0 results outputs, expected one (receipt.record in the last cell)"
+    assert_failed(outcome, folder, sentence)
 
 
 def test_an_unknown_chapter_and_an_unknown_profile(chapter):
@@ -141,19 +144,10 @@ def test_an_interrupted_run_leaves_no_kernel_and_publishes_nothing(tmp_path, num
             os.killpg(process.pid, number)  # as Ctrl-C does
         else:
             process.send_signal(number)
-        assert process.wait(30) == status
+        assert process.wait(60) == status
         said = process.stderr.read()
-    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in kernels))
+    wait_for(lambda: not any(alive(pid) for pid in kernels))
     left = tmp_path / "runs" / "book"
     assert not list(left.glob(f"{SLUG}*"))
     if number != signal.SIGKILL:
         assert said == "interrupted\n" and not list(left.iterdir())
-
-
-def wait_for(condition, seconds: float = 30):
-    """The first true value of `condition()`; fails after a time that no healthy run needs."""
-    end = time.monotonic() + seconds
-    while not (value := condition()):
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.1)
-    return value

@@ -763,9 +763,10 @@ def test_fetch_refuses_before_it_downloads(mnist_on_server, server, capsys, name
     assert server.asked == []
 
 
-def test_a_failed_fetch_by_name_is_one_line(server, monkeypatch, capsys):
+def test_a_failed_fetch_by_name_is_one_line_and_the_rest_is_fetched(mnist_on_server, server, monkeypatch, capsys):
     offer(monkeypatch, "thyroid", _fetch.Source(server.url + "/gone", "0" * 64, "tabular/thyroid.mat"))
-    assert _fetch.main(["fetch", "thyroid"]) == 1
+    assert _fetch.main(["fetch", "thyroid", "mnist"]) == 1
+    data.load("mnist")
     assert capsys.readouterr().err == f"thyroid was not fetched: {server.url}/gone: the server says 404 Not Found\n"
 
 

@@ -13,7 +13,6 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 
-
 class LogHandler(LogHandlerBase):
     """Writes to stderr, in place of Snakemake's own handler."""
 
@@ -70,5 +69,6 @@ class Job(NamedTuple):
 
     def kept(self) -> list[Path]:
         """Files that say more: the log, and a chapter's notebook as far as it got."""
-        partial = Path("build/runs/{profile}/{slug}.partial.ipynb".format_map({"profile": "", "slug": ""} | self.wildcards))
+        folder = Path("build/runs", self.wildcards.get("profile", ""))
+        partial = folder / f"{self.wildcards.get('slug')}.partial.ipynb"
         return [path for path in (*self.logs, partial) if path.is_file()]

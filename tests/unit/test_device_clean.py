@@ -1,0 +1,73 @@
+"""Everything follows the tensor's device: forward passes on fake CUDA tensors, where a stray CPU tensor is an error."""
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from adlib import METHODS, nets
+from adlib.geom import transform_table
+
+CASES = {
+    "DeepSVDD-rows": ("DeepSVDD", {}, (5,)),
+    "DeepSVDD-images": ("DeepSVDD", {}, (3, 32, 32)),
+    "GEOM-simple": ("GEOM", {"score": "simple", "net": nets.small_cnn}, (1, 32, 32)),
+    "GEOM-dirichlet": ("GEOM", {"table": transform_table(32, 8, turns=(0, 1))}, (3, 32, 32)),
+}
+
+
+def test_every_trained_method_is_here():
+    trained = {name for name, method in METHODS.items() if hasattr(method(), "epochs")}
+    assert trained == {name for name, _, _ in CASES.values()}
+
+
+def fake_cuda(module: torch.nn.Module, mode: FakeTensorMode):
+    """Replace each parameter and buffer by a fake one on CUDA; anything else the module holds stays where it is."""
+    for part in module.modules():
+        for store in (part._parameters, part._buffers):
+            for name, value in store.items():
+                if value is not None:
+                    fake = mode.from_tensor(value.detach())
+                    with mode:
+                        store[name] = torch.nn.Parameter(fake.cuda()) if store is part._parameters else fake.cuda()
+
+
+def forward(detector, shape):
+    """Run loss and score of an untrained detector on fake CUDA tensors; their devices' types."""
+    detector.shape_in_, detector.device_ = shape, torch.device("cuda")
+    detector.model_ = detector._build(shape, torch.device("cpu"))
+    mode = FakeTensorMode()
+    fake_cuda(detector.model_, mode)
+    with mode, torch.no_grad():
+        x = torch.empty(4, 3, *shape, device="cuda")[:, 0]
+        index = torch.zeros(4, dtype=torch.int64, device="cuda")
+        loss = detector._loss(detector._draw(x, index, None))
+        return {loss.device.type, detector._score(x).device.type}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_forward_on_fake_cuda(case):
+    name, settings, shape = CASES[case]
+    assert forward(METHODS[name](**settings), shape) == {"cuda"}
+
+
+def test_a_stray_cpu_tensor_is_caught():
+    class Stray(METHODS["DeepSVDD"]):
+        def _score(self, batch):
+            return super()._score(batch) * torch.ones(4, device="cpu")
+
+    with pytest.raises(Exception, match="device|FakeTensor"):
+        forward(Stray(), (5,))
+
+
+def test_an_unregistered_tensor_is_caught():
+    class Unregistered(METHODS["DeepSVDD"]):
+        def _build(self, shape, device):
+            model = super()._build(shape, device)
+            model.scale = torch.ones(1)
+            return model
+
+        def _score(self, batch):
+            return super()._score(batch) * self.model_.scale
+
+    with pytest.raises(Exception, match="device|Fake"):
+        forward(Unregistered(), (5,))
