@@ -84,6 +84,7 @@ class Detector(OutlierMixin, BaseEstimator):
     def anomaly_score(self, X) -> np.ndarray:
         """Anomaly score of each row of X, (n,) float64; larger means more anomalous."""
         check_is_fitted(self)
+        self._validate_params()  # some settings may be changed after fit
         return self._scores(self._check(X, reset=False))
 
     def score_samples(self, X) -> np.ndarray:

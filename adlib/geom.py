@@ -229,7 +229,7 @@ class GEOM(Detector):
         model = nn.Module()
         model.body = (self.net or (nets.wrn_16_8 if shape[1] >= 64 else nets.wrn_10_4))(shape)
         model.head = nn.Linear(nets.features_of(model.body, shape), len(table))
-        model.register_buffer("table", table)
+        model.register_buffer("table", table.clone())
         model.register_buffer("alpha", torch.ones(len(table), len(table), dtype=torch.float64))
         return model.to(device, memory_format=torch.channels_last)
 

@@ -35,7 +35,7 @@ def settings(notebook):
 
 
 def model_and_defaults(notebook):
-    """(the model of the chapter's parameters, their defaults): the two cells, of the second only imports and classes."""
+    """(the model of the parameters, their defaults): the two cells, of the second only imports and classes."""
     cells = code_cells(notebook)
     first = next(n for n, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", []))
     defaults: dict = {}
