@@ -34,9 +34,9 @@ test: venv-test
 	@$(V) -m pytest tests/site
 
 chapter: venv-book
-	@[ -n '$(CH)' ] || { echo 'say which chapter: make chapter CH=01-geom-intuition'; exit 2; }
-	@case '$(PROFILE)' in smoke|book|paper) ;; *) echo 'PROFILE=$(PROFILE): must be smoke, book or paper'; exit 2;; esac
-	@[ -f 'notebooks/$(CH).ipynb' ] || { echo 'CH=$(CH): there is no notebooks/$(CH).ipynb'; exit 2; }
+	@[ -n '$(CH)' ] || { echo 'say which chapter: make chapter CH=01-geom-intuition' >&2; exit 2; }
+	@case '$(PROFILE)' in smoke|book|paper) ;; *) echo 'PROFILE=$(PROFILE): must be smoke, book or paper' >&2; exit 2;; esac
+	@[ -f 'notebooks/$(CH).ipynb' ] || { echo 'CH=$(CH): there is no notebooks/$(CH).ipynb' >&2; exit 2; }
 	@$(PIPELINE) 'build/runs/$(PROFILE)/$(CH).ipynb'
 
 pairs: venv-book
@@ -49,11 +49,12 @@ verdicts: venv-book
 	@$(V) -m adlib.companion.claims write
 
 sweep: venv-book
-	@[ -f 'results/sweeps/$(NAME).yml' ] || { echo 'NAME=$(NAME): there is no results/sweeps/$(NAME).yml'; exit 2; }
+	@[ -f 'results/sweeps/$(NAME).yml' ] || { echo 'NAME=$(NAME): there is no results/sweeps/$(NAME).yml' >&2; exit 2; }
+	@[ -z "$$(git status --porcelain)" ] || { echo 'uncommitted changes: sweep in a clean worktree (git worktree add)' >&2; exit 2; }
 	@$(PIPELINE) 'build/sweeps/$(NAME)/done'
 
 serve:
-	@[ -f build/site/index.html ] || { echo 'there is no site yet: run make book'; exit 2; }
+	@[ -f build/site/index.html ] || { echo 'there is no site yet: run make book' >&2; exit 2; }
 	@echo 'http://127.0.0.1:$(PORT)/  (Ctrl-C ends it)'
 	@exec $(PYTHON) -m http.server --bind 127.0.0.1 --directory build/site $(PORT)
 
@@ -74,4 +75,4 @@ venv-test:
 # The small data sets, tried at most once a day; without them the chapters run on scikit-learn's digits.
 fetch-small: venv-book
 	@if [ -z "$$ADLIB_DATA" ] && [ -z "$$(find build/data-tried -mtime -1 2>/dev/null)" ]; then \
-		mkdir -p build && touch build/data-tried && $(V) -m adlib.data fetch --small || true; fi
+		mkdir -p build 2>/dev/null && touch build/data-tried && $(V) -m adlib.data fetch --small || true; fi

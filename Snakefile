@@ -212,4 +212,7 @@ rule sweep:
     log:
         "build/log/sweeps/{name}.txt",
     shell:
-        "exec python -m adlib.companion.recorded append {wildcards.name} build/sweeps/{wildcards.name} > {log} 2>&1"
+        """
+        [ -z '{input}' ] \
+            || python -m adlib.companion.recorded append {wildcards.name} build/sweeps/{wildcards.name} > {log} 2>&1
+        """

@@ -57,7 +57,7 @@ def apply_transforms(x: torch.Tensor, table: torch.Tensor, index: torch.Tensor |
     n, c, h, w = x.shape
     flat = x.reshape(n, c, h * w)
     if index is None:
-        out = flat.index_select(2, table.flatten())  # (n, c, T * h * w)
+        out = flat.gather(2, table.flatten().expand(n, c, -1))  # (n, c, T * h * w)
         return out.view(n, c, len(table), h, w).transpose(1, 2)
     return flat.gather(2, table[index].unsqueeze(1).expand(n, c, h * w)).view(n, c, h, w)
 

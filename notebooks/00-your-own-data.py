@@ -39,7 +39,7 @@ import seaborn as sns
 from PIL import Image
 from pydantic import Field
 
-from adlib.companion import receipt
+from adlib.companion import plots, receipt
 from adlib.companion.params import ChapterParams
 
 
@@ -53,7 +53,7 @@ P = Params.from_notebook(globals())
 rng = np.random.default_rng(P.seed)
 temporary = tempfile.TemporaryDirectory()
 folder = Path(temporary.name)
-sns.set_theme(style="whitegrid", palette="colorblind")
+plots.set_style()
 
 # %% [markdown]
 # ## An array
@@ -106,14 +106,7 @@ test = np.concatenate([test_normal, faulty])
 is_faulty = np.r_[np.zeros(len(test_normal)), np.ones(len(faulty))]
 scores = {name: -fitted.score_samples(test) for name, fitted in detectors.items()}
 quality = {name: auroc(is_faulty, s) for name, s in scores.items()}
-
-
-def show(header, results):
-    table = pd.DataFrame(results.items(), columns=header)
-    return table.style.hide(axis="index").format(precision=3)
-
-
-show(["detector", "AUROC"], quality)
+plots.table(pd.DataFrame(quality.items(), columns=["detector", "AUROC"]))
 
 # %% [markdown]
 # Try the simple detector first: a network is not better because it is deep, and on a few hundred rows it often is
@@ -136,7 +129,7 @@ outcome = {
     "false alarms on fresh normal rows": alarms[is_faulty == 0].mean(),
     "faults found": alarms[is_faulty == 1].mean(),
 }
-show(["what", "share"], outcome)
+plots.table(pd.DataFrame(outcome.items(), columns=["what", "share"]))
 
 # %% tags=["hide-input"] mystnb={"figure": {"name": "fig-own-threshold", "caption": "Scores of the OC-SVM on rows it has not seen. The dashed line is the threshold, set on other normal rows at the false-positive rate of the settings."}, "image": {"alt": "Two overlapping histograms of anomaly scores, normal rows on the left and faulty ones spread to the right, with a dashed vertical line for the threshold between them."}}
 fig, ax = plt.subplots(figsize=(7, 3.2))

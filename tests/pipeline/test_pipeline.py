@@ -15,12 +15,27 @@ from . import miniatures
 from .conftest import ROOT, alive, children, kernels_below, wait_for
 
 TOY = "def double(x):\n    return 2 * x\n"
+RECORDED = """import sys
+from pathlib import Path
+
+command, first, *rest = sys.argv[1:]
+record = Path("results/recorded/tiny.jsonl")
+if command == "keys":
+    print("\\n".join(key for key in ("aa", "bb", "cc") if key not in record.read_text()))
+elif command == "point":
+    Path(rest[1]).write_text(rest[0])
+elif command == "append":
+    record.write_text(" ".join(["aa", *sorted(path.stem for path in Path(rest[0]).glob("*.json"))]))
+else:
+    Path(first).write_text("{}")
+"""
 FILES = {
     "adlib/toy.py": TOY,
-    # writes every output that its arguments name
-    "adlib/companion/recorded.py": "import sys, pathlib; pathlib.Path(sys.argv[2]).write_text('{}')\n",
+    "adlib/companion/recorded.py": RECORDED,
     "adlib/companion/claims.py": "import sys, pathlib; pathlib.Path(sys.argv[5]).write_text('{}')\n",
     "adlib/companion/pages.py": "import sys, pathlib; pathlib.Path(sys.argv[5]).write_text('# ' + sys.argv[1])\n",
+    "results/recorded/tiny.jsonl": "aa",
+    "results/sweeps/tiny.yml": "",
     "book/index.md": "# Miniature\n\nWords.\n",
     "book/_vendor/index.html": "<!doctype html><title>Miniature</title>\n",
     "_config.yml": "title: Miniature\nonly_build_toc_files: true\nexecute: {execute_notebooks: 'off'}\n"
@@ -171,6 +186,16 @@ def test_an_ended_run_leaves_nothing_behind_and_the_next_one_just_works(project,
     outcome = pipeline(project, *NO_SITE)
     assert outcome.returncode == 0, outcome.stderr
     assert jobs(outcome) == ["claims", "run_chapter book 02-toy"]
+
+
+def test_a_sweep_runs_the_missing_points_only_and_the_book_never_runs_one(project):
+    record = project / "results" / "recorded" / "tiny.jsonl"
+    assert record.read_text() == "aa"  # after a whole run of the book
+    target = "build/sweeps/tiny/done"
+    assert jobs(pipeline(project, target)) == ["sweep tiny", "sweep_point tiny bb", "sweep_point tiny cc"]
+    assert record.read_text() == "aa bb cc"
+    assert not [job for job in jobs(pipeline(project, target)) if "point" in job]
+    assert jobs(pipeline(project, *NO_SITE)) == ["canaries", "claims"]
 
 
 def test_a_second_run_at_the_same_time_is_refused(project):

@@ -1,0 +1,103 @@
+"""Side-by-side benchmarks on one thread: each line is a ratio of medians from alternating runs, with both pixels or both losses checked.
+
+Times of one machine say little; the ratio of two things measured in turns on it says more.
+"""
+
+import statistics
+import time
+
+import numpy as np
+import torch
+from scipy.ndimage import affine_transform
+from torch.nn import functional as F
+
+from adlib import GEOM
+from adlib.geom import apply_transforms, transform_table
+from adlib.nets import small_cnn, wrn_10_1
+
+torch.set_num_threads(1)
+
+
+def in_turns(first, second, repeats=9):
+    """Median CPU seconds of two functions, called in turns after one warm-up each."""
+    first(), second()
+    times = ([], [])
+    for _ in range(repeats):
+        for function, kept in zip((first, second), times, strict=True):
+            start = time.process_time()
+            function()
+            kept.append(time.process_time() - start)
+    return tuple(statistics.median(kept) for kept in times)
+
+
+def loop_over_images(x, size, shift):
+    """72 transformations of images x (n, h, w), one image, one SciPy affine transform at a time: (n, 72, h, w)."""
+    out = np.empty((len(x), 72, size, size), x.dtype)
+    for i, image in enumerate(x):
+        t = 0
+        for flip in (False, True):
+            for row in (0, -shift, shift):
+                for col in (0, -shift, shift):
+                    moved = np.fliplr(image) if flip else image
+                    if row or col:
+                        moved = affine_transform(moved, np.eye(2), (row, col), order=0, mode="reflect")
+                    for turn in range(4):
+                        out[i, t] = np.rot90(moved, turn)
+                        t += 1
+    return out
+
+
+def bench_transforms(n=64, size=32, shift=8):
+    x = np.random.default_rng(0).random((n, size, size), np.float32)
+    table, batch = transform_table(size, shift), torch.from_numpy(x)[:, None]
+    np.testing.assert_array_equal(apply_transforms(batch, table)[:, :, 0].numpy(), loop_over_images(x, size, shift))
+    loop, ours = in_turns(lambda: loop_over_images(x, size, shift), lambda: apply_transforms(batch, table))
+    print(f"transforms: a gather is {loop / ours:.0f}x as fast as a loop over images (same pixels; at least 10x wanted)")
+
+
+def bench_training(net, size=32, n=512, batch_size=128):
+    """One epoch of GEOM over all (image, transformation) pairs against a bare loop over batches transformed beforehand."""
+    x = (torch.rand(n, 1, size, size, generator=torch.Generator().manual_seed(0)) * 255).to(torch.uint8)
+    table = transform_table(size, 8, rows=(0,), cols=(0,), turns=(0, 1))
+    detector = GEOM(table=table, net=net, batch_size=batch_size)
+    detector.shape_in_, detector.device_ = (1, size, size), torch.device("cpu")
+    detector.epochs = 1
+    kinds = len(table)
+
+    def ours():
+        torch.manual_seed(0)
+        detector.model_ = detector._build(detector.shape_in_, detector.device_)
+        detector._train(x, torch.Generator().manual_seed(0), None)
+        return detector.history_[0]
+
+    order = torch.randperm(n * kinds, generator=torch.Generator().manual_seed(0)).split(batch_size)
+    ready = [  # this is the set that GEOM never stores
+        (2 * apply_transforms(x[i // kinds].float() / 255, table, i % kinds) - 1, i % kinds) for i in order
+    ]
+    ready = [(images.contiguous(memory_format=torch.channels_last), label) for images, label in ready]
+
+    def bare():
+        torch.manual_seed(0)
+        model = detector._build(detector.shape_in_, detector.device_).train()
+        optimizer = torch.optim.Adam(model.parameters(), lr=1e-3, weight_decay=5e-4)
+        total = 0.0
+        for images, label in ready:
+            loss = F.cross_entropy(model.head(model.body(images)), label)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.detach() * len(label)
+        return total.item() / (n * kinds)
+
+    np.testing.assert_allclose(ours(), bare(), rtol=1e-5)
+    bare_time, our_time = in_turns(bare, ours, repeats=5)
+    print(
+        f"training step, {net.__name__}: GEOM takes {our_time / bare_time:.2f} of a bare loop over stored batches"
+        " (same loss; at most 1.10 wanted)"
+    )
+
+
+if __name__ == "__main__":
+    bench_transforms()
+    bench_training(small_cnn)
+    bench_training(wrn_10_1)
