@@ -207,6 +207,8 @@ def fix_page(app, pagename, templatename, context, doctree):
     # docutils gives its citation list roles that ARIA deprecates or forbids there.
     body = re.sub(r' role="(list|listitem)"(?= class="citation)|(?<=class="citation-list") role="list"', "", body)
     body = body.replace(' role="doc-biblioentry"', "")
+    # A table may have nothing to say above its first column; a header cell may not.
+    body = re.sub(r"<th([^>]*)>\s*(?:<p>\s*</p>)?\s*</th>", r"<td\1></td>", body)
     if CHAPTER.fullmatch(pagename):
         body = body.replace("</h1>", "</h1>" + files_line(pagename, context["pathto"]), 1)
     context["body"] = body
