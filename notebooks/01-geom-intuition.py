@@ -57,13 +57,11 @@ from adlib.data import one_vs_rest, pad
 from adlib.geom import apply_transforms, ascend_normality, dirichlet_score, simple_score, transform_table
 from adlib.metrics import auroc, bootstrap_ci
 
-Digit = Annotated[int, Field(ge=0, le=9, strict=True)]
-
 
 class Params(ChapterParams):
     dataset: Literal["auto", "mnist", "digits"]
-    normal_digit: Digit
-    anomaly_digit: Digit
+    normal_digit: Annotated[int, Field(ge=0, le=9, strict=True)]
+    anomaly_digit: Annotated[int, Field(ge=0, le=9, strict=True)]
     network: Literal["small_cnn", "wrn_10_1", "wrn_10_4"]
     epochs: Annotated[int, Field(ge=1, le=1000, strict=True)]
     batch_size: Annotated[int, Field(ge=2, le=4096, strict=True)]
@@ -74,8 +72,8 @@ class Params(ChapterParams):
     border: Literal["symmetric", "reflect", "edge", "wrap"]
     n_train: Annotated[int, Field(ge=0, le=60000, strict=True)]
     seeds: Annotated[int, Field(ge=1, le=100, strict=True)]
-    ascent_normal: Digit
-    ascent_start: Digit
+    ascent_normal: Annotated[int, Field(ge=0, le=9, strict=True)]
+    ascent_start: Annotated[int, Field(ge=0, le=9, strict=True)]
     ascent_epochs: Annotated[int, Field(ge=1, le=1000, strict=True)]
     ascent_steps: Annotated[int, Field(ge=1, le=10000, strict=True)]
     ascent_images: Annotated[int, Field(ge=2, le=100, strict=True)]

@@ -14,7 +14,7 @@ import papermill
 import pytest
 import yaml
 
-from adlib.companion import pairs
+from adlib.companion import claims, pairs
 from adlib.companion.canonical import check_source, code_cells
 from adlib.companion.imports import closure
 from adlib.companion.params import ChapterParams
@@ -35,14 +35,17 @@ def settings(notebook):
 
 
 def model_and_defaults(notebook):
-    """(the model of the parameters, their defaults): the two cells, of the second only imports and classes."""
+    """(the model of the parameters, their defaults): the two cells, the second down to its class."""
     cells = code_cells(notebook)
     first = next(n for n, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", []))
     defaults: dict = {}
     exec(cells[first].source, defaults)
     names = set(defaults) - {"__builtins__", "__annotations__"}
-    kept = (ast.Import, ast.ImportFrom, ast.ClassDef)
-    definitions = [node for node in ast.parse(cells[first + 1].source).body if isinstance(node, kept)]
+    definitions = []
+    for node in ast.parse(cells[first + 1].source).body:
+        definitions.append(node)
+        if isinstance(node, ast.ClassDef):  # what follows uses the parameters
+            break
     namespace: dict = {"__name__": "chapter"}
     exec(compile(ast.Module(definitions, []), "model", "exec"), namespace)
     classes = [value for value in namespace.values() if isinstance(value, type)]
@@ -143,3 +146,13 @@ def test_the_static_scan_finds_every_module_that_the_imports_bring_in(slug):
     files = [file for file in loaded.values() if file and not file.endswith("__init__.py")]
     modules = {Path(file).relative_to(ROOT).as_posix() for file in files}
     assert modules and modules <= set(closure(NOTEBOOKS / f"{slug}.py", ROOT))
+
+
+def test_the_papers_numbers_in_chapter_01_are_those_of_the_registry():
+    source = (NOTEBOOKS / "01-geom-intuition.py").read_text(encoding="utf-8")
+    (literal,) = [
+        node.value for node in ast.parse(source).body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "PAPER"
+    ]  # fmt: skip
+    registry = {c.evidence[0].split("/")[1]: c.paper_value for c in claims.load() if c.rule == "value"}
+    assert {f"auroc_{key}_dirichlet": value for key, value in ast.literal_eval(literal).items()} == registry
