@@ -7,8 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # read by type checkers and by adlib.companion.imports
-    from .detector import Detector, load, save
+    from .detector import Detector
     from .geom import GEOM
+    from .saving import load, save
     from .shallow import OCSVM
     from .svdd import DeepSVDD
 
@@ -18,7 +19,7 @@ __version__ = "0.1.0"
 __all__ = ["DeepSVDD", "Detector", "GEOM", "METHODS", "OCSVM", "load", "save"]
 
 _METHOD_HOME = {"DeepSVDD": "svdd", "GEOM": "geom", "OCSVM": "shallow"}
-_HOME = _METHOD_HOME | {"Detector": "detector", "load": "detector", "save": "detector"}
+_HOME = _METHOD_HOME | {"Detector": "detector", "load": "saving", "save": "saving"}
 
 
 def __getattr__(name: str):

@@ -1,25 +1,17 @@
-"""What every detector shares: the scikit-learn face, input checks, the one training loop, saving and loading."""
+"""What every detector shares: the scikit-learn face, input checks, the one training loop."""
 
-import json
-import os
-import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral, Real
-from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from sklearn.base import BaseEstimator, OutlierMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_is_fitted, validate_data
-
-from . import nets
 
 _BUILD_LOCK = threading.Lock()  # module construction reads torch's global generator
 
@@ -38,8 +30,8 @@ TRAINED = {  # constraints of the settings that every trained detector has
 class Detector(OutlierMixin, BaseEstimator):
     """A one-class detector: `fit` on normal data, then `anomaly_score`, where larger means more anomalous.
 
-    A trained detector supplies `_build`, `_loss` and `_score`, and the hooks it needs of `_draw`, `_items`, `_start` and
-    `_training_scores`; a shallow one supplies `_fit` and `_scores` instead.
+    A trained detector supplies `_build`, `_loss` and `_score`, and the hooks it needs of `_draw`, `_items`, `_start`,
+    `_training_scores`; a shallow one supplies `_fit`, `_scores`, `_state` and `_set_state` instead.
     """
 
     fpr: float = 0.05
@@ -62,9 +54,10 @@ class Detector(OutlierMixin, BaseEstimator):
     # ---- the public face
 
     def fit(self, X, y=None, *, outliers=None, masks=None, on_epoch: Callable[[int, float], None] | None = None):
-        """Learn from normal data X, (n, d) or (n, c, h, w); returns self. A fit that fails leaves the detector unfitted.
+        """Learn from normal data X, (n, d) or (n, c, h, w); returns self.
 
-        y is ignored. `outliers` (same shape but for n) and `masks` are for the methods that use them.
+        A fit that fails leaves the detector unfitted. y is ignored. `outliers` (same shape but for n) and `masks` are
+        for the methods that use them.
         `on_epoch(epoch, mean_loss)` is called after each epoch and may call `anomaly_score`.
         """
         self._forget()
@@ -110,7 +103,7 @@ class Detector(OutlierMixin, BaseEstimator):
     # ---- input
 
     def _check(self, X, reset: bool) -> torch.Tensor:
-        """X as a finite tensor (n, d) or (n, c, h, w): uint8 (images only), float32 or float64, on the device it came on.
+        """X as a finite tensor (n, d) or (n, c, h, w), on its device: uint8 (images only), float32 or float64.
 
         `reset` (in fit) notes the shape in `shape_in_`; otherwise the shape must be that one.
         """
@@ -159,7 +152,8 @@ class Detector(OutlierMixin, BaseEstimator):
     def _check_rank(self, ndim: int):
         allowed = {4: "(n, c, h, w)"} if self.image_only else {2: "(n, d)", 4: "(n, c, h, w)"}
         if ndim not in allowed:
-            raise ValueError(f"{type(self).__name__} takes X of shape {' or '.join(allowed.values())}, got {ndim}-D input.")
+            shapes = " or ".join(allowed.values())
+            raise ValueError(f"{type(self).__name__} takes X of shape {shapes}, got {ndim}-D input.")
 
     def _note_features(self, n_features: int, reset: bool):
         if reset:
@@ -297,86 +291,7 @@ def resolve_device(name: str) -> torch.device:
 
 @contextmanager
 def seeded_construction(seed: int):
-    """Seed torch's global CPU generator for the body alone, one thread at a time; the caller's state comes back after."""
+    """Seed torch's global CPU generator for the body alone, one thread at a time; the old state comes back after."""
     with _BUILD_LOCK, torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
-
-
-# ---- saving and loading
-
-
-def save(detector: Detector, path) -> None:
-    """Write a fitted detector to one safetensors file: learned tensors, and settings as JSON. Never pickle."""
-    check_is_fitted(detector)
-    settings, tensors = {}, {}
-    for name, value in detector.get_params(deep=False).items():
-        if name == "net":
-            settings[name] = _net_name(value)
-        elif isinstance(value, torch.Tensor | np.ndarray):
-            tensors[f"setting.{name}"] = torch.as_tensor(value)
-        elif isinstance(value, np.random.RandomState):
-            settings[name] = None
-        else:
-            settings[name] = value.item() if isinstance(value, np.generic) else value
-    learned = {k: list(v) if isinstance(v, tuple | np.ndarray) else v for k, v in detector._learned().items()}
-    tensors |= {f"state.{name}": value for name, value in detector._state().items()}
-    head = {"format": 1, "method": type(detector).__name__, "settings": settings, "learned": learned}
-    path = Path(path)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # the file appears whole or not at all
-        part = Path(folder) / "part"
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part, {"adlib": json.dumps(head)})
-        os.replace(part, path)
-
-
-def load(path, device: str | None = None, net=None) -> Detector:
-    """The fitted detector that `save` wrote. `device` replaces the saved one; `net` is needed where a custom one was used."""
-    from adlib import METHODS
-
-    head, tensors = _read(Path(path))
-    if head.get("method") not in METHODS:
-        raise ValueError(f"{path}: method {head.get('method')!r} is not one of {', '.join(METHODS)}.")
-    settings = head["settings"]
-    settings |= {k.removeprefix("setting."): v for k, v in tensors.items() if k.startswith("setting.")}
-    if "net" in settings:
-        settings["net"] = net or _net_of(path, settings["net"])
-    detector = METHODS[head["method"]](**settings)
-    if device is not None:
-        detector.device = device
-    detector.device_ = resolve_device(detector.device)
-    learned = head["learned"]
-    learned["shape_in_"] = tuple(learned["shape_in_"])
-    if "feature_names_in_" in learned:
-        learned["feature_names_in_"] = np.array(learned["feature_names_in_"], dtype=object)
-    for name, value in learned.items():
-        setattr(detector, name, value)
-    try:
-        detector._set_state({k.removeprefix("state."): v for k, v in tensors.items() if k.startswith("state.")})
-    except RuntimeError as error:
-        raise ValueError(f"{path}: the saved tensors do not fit the network: {str(error).splitlines()[-1].strip()}") from None
-    return detector
-
-
-def _read(path: Path) -> tuple[dict, dict[str, torch.Tensor]]:
-    """The JSON head and the tensors of a file that `save` wrote."""
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: no such file; save(detector, path) writes one.")
-    try:
-        with safe_open(path, "pt") as file:
-            head = json.loads((file.metadata() or {})["adlib"])
-            return head, {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise ValueError(f"{path}: not a file written by adlib.save, or damaged ({type(error).__name__}).") from None
-
-
-def _net_name(net: Callable | None) -> str | None:
-    """How a network factory is written to a file: by name if it is one of adlib.nets."""
-    if net is None:
-        return None
-    return net.__name__ if getattr(nets, getattr(net, "__name__", ""), None) is net else "custom"
-
-
-def _net_of(path: Path, name: str | None) -> Callable | None:
-    if name == "custom":
-        raise ValueError(f"{path}: saved with a network of your own; load(path, net=...) needs its factory.")
-    return name and getattr(nets, name)

@@ -1,4 +1,4 @@
-"""GEOM: a classifier learns which geometric transformation was applied; anomalies confuse it (Golan & El-Yaniv 2018)."""
+"""GEOM: a classifier learns which transformation was applied; anomalies confuse it (Golan & El-Yaniv 2018)."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -53,7 +53,7 @@ def transform_table(
 
 
 def apply_transforms(x: torch.Tensor, table: torch.Tensor, index: torch.Tensor | None = None) -> torch.Tensor:
-    """All transformations of images x (n, c, h, w), (n, T, c, h, w); with index (n,) one for each image, (n, c, h, w)."""
+    """All transformations of images x (n, c, h, w), (n, T, c, h, w); with index (n,) one for each, (n, c, h, w)."""
     n, c, h, w = x.shape
     flat = x.reshape(n, c, h * w)
     if index is None:
@@ -68,12 +68,12 @@ def apply_transforms(x: torch.Tensor, table: torch.Tensor, index: torch.Tensor |
 def dirichlet_mle(log_p: torch.Tensor, max_iterations: int = 1000, tolerance: float = 1e-9) -> torch.Tensor:
     """Maximum-likelihood Dirichlet parameters of the rows of log_p, (..., n, k) -> (..., k) float64.
 
-    Starts as Wicker et al. (2008, Section 4.2) and takes Newton steps in O(k) (Minka 2000, Eq. 15 to 18); where one would
-    leave the positive orthant or lower the likelihood, a step of the fixed point (Minka 2000, Eq. 9) is taken instead.
+    Starts as Wicker et al. (2008) and takes Newton steps in O(k) (Minka 2000); where one would leave the positive
+    orthant or lower the likelihood, a step of Minka's fixed point is taken instead.
     Rows that (nearly) all agree have no finite maximum: their concentration stops at about 1e8.
     """
     if log_p.shape[-2] < 2:
-        raise ValueError(f"A Dirichlet distribution cannot be fitted to {log_p.shape[-2]} row(s): at least 2 are needed.")
+        raise ValueError(f"A Dirichlet distribution needs at least 2 rows to be fitted, got {log_p.shape[-2]} row(s).")
     if not log_p.isfinite().all():
         raise ValueError("log_p contains NaN or infinity: take log_softmax, not the log of a softmax.")
     log_p = log_p.double()
@@ -111,7 +111,7 @@ def _newton_step(alpha, mean_log):
 
 
 def _inverse_digamma(y):
-    """x with digamma(x) = y: Minka's start, then five Newton steps (Minka 2000, Appendix C)."""
+    """x with digamma(x) = y: Minka's start, then five Newton steps (Minka 2000, appendix)."""
     x = torch.where(y >= -2.22, y.clamp(max=100).exp() + 0.5, -1 / (y - torch.digamma(torch.ones_like(y))))
     for _ in range(5):
         x = (x - (torch.digamma(x) - y) / torch.polygamma(1, x)).clamp_min(1e-12)
@@ -119,12 +119,12 @@ def _inverse_digamma(y):
 
 
 def dirichlet_score(log_p: torch.Tensor, alpha: torch.Tensor) -> torch.Tensor:
-    """Normality, sum_i (alpha_i - 1) . log y(T_i(x)) (Section 4.2): (n, T, T), (T, T) -> (n,). Larger is more normal."""
+    """Normality, sum_i (alpha_i - 1) . log y(T_i(x)) (Section 4.2): (n, T, T), (T, T) -> (n,)."""
     return ((alpha - 1) * log_p).sum((1, 2))
 
 
 def simple_score(log_p: torch.Tensor) -> torch.Tensor:
-    """Normality, the mean probability of the true transformation (Section 4.2): (n, T, T) -> (n,). Larger is more normal."""
+    """Normality, the mean probability of the true transformation (Section 4.2): (n, T, T) -> (n,)."""
     return log_p.diagonal(dim1=1, dim2=2).exp().mean(1)
 
 
@@ -140,11 +140,11 @@ def ascend_normality(
     blur: float | None = None,
     clean_quantile: float | None = None,
 ) -> torch.Tensor:
-    """Images x (n, c, h, w) in [0, 1] after `steps` of gradient ascent on normality(x) (n,), same shape, clipped to [0, 1].
+    """Images x (n, c, h, w) in [0, 1] after `steps` of gradient ascent on normality(x) (n,), clipped to [0, 1].
 
     The paper (Section 6, Figure 1) describes only the ascent. Its code adds, with these values: `mask_quantile=0.8`
     drops the gradient where |gradient * x| is below that quantile of the image, `blur=0.28` is the width in pixels of a
-    Gaussian filter after each step, `clean_quantile=0.8` sets pixels below that quantile of the result to 0. None = off.
+    Gaussian filter after each step, `clean_quantile=0.8` sets pixels below that quantile of the result to 0. None: off.
     """
     x = x.detach().clone()
     for _ in range(steps):
@@ -220,7 +220,7 @@ class GEOM(Detector):
             return self._all_log_p(x)
 
     def normality(self, x: torch.Tensor) -> torch.Tensor:
-        """The chosen score, (n,), of float images (n, c, h, w) on the detector's device, with gradient. Larger is more normal."""
+        """The chosen score of float images (n, c, h, w) on the detector's device, (n,), with gradient; larger is normal."""
         log_p = self._log_p(x)
         return simple_score(log_p) if self.score == "simple" else dirichlet_score(log_p, self.model_.alpha)
 
@@ -242,7 +242,7 @@ class GEOM(Detector):
             raise ValueError(f"GEOM takes square images, got {h} x {w} pixels.")
         table = self._table(h)
         if table.ndim != 2 or table.shape[1] != h * w or table.dtype != torch.int64:
-            raise ValueError(f"table is {table.dtype} {tuple(table.shape)}; int64 (T, {h * w}) fits images of {h} x {w}.")
+            raise ValueError(f"table is {table.dtype} {tuple(table.shape)}; {h} x {w} need int64 (T, {h * w}).")
         if len(table) < 2 or table.min() < 0 or table.max() >= h * w:
             raise ValueError(f"table needs two transformations or more, with indices in 0 ... {h * w - 1}.")
 

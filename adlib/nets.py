@@ -37,7 +37,8 @@ class LeNet(nn.Module):
         super().__init__()
         c, h, w = shape
         ins = (c, *channels[:-1])
-        self.convs = nn.ModuleList(nn.Conv2d(a, b, 5, padding=2, bias=False) for a, b in zip(ins, channels, strict=True))
+        pairs = zip(ins, channels, strict=True)
+        self.convs = nn.ModuleList(nn.Conv2d(a, b, 5, padding=2, bias=False) for a, b in pairs)
         self.norms = nn.ModuleList(nn.BatchNorm2d(b, eps=1e-4, affine=False) for b in channels)
         for _ in channels:
             h, w = h // 2, w // 2
@@ -50,7 +51,7 @@ class LeNet(nn.Module):
 
 
 class SmallCNN(nn.Module):
-    """The classifier body of GEOM's figure script, (n, c, h, w) -> (n, 10); Keras' defaults for start and batch norm."""
+    """The classifier body of GEOM's figure script, (n, c, h, w) -> (n, 10); start and batch norm by Keras' defaults."""
 
     def __init__(self, shape: tuple[int, int, int]):
         super().__init__()
@@ -69,7 +70,7 @@ class SmallCNN(nn.Module):
 
 
 class WideBlock(nn.Module):
-    """Pre-activation residual block; where channels change, the 1x1 shortcut reads the activated tensor, as GEOM's does."""
+    """Pre-activation residual block; where channels change, the 1x1 shortcut reads the activated tensor (as GEOM's)."""
 
     def __init__(self, c_in: int, c_out: int, stride: int):
         super().__init__()
@@ -119,13 +120,13 @@ class WideResNet(nn.Module):
 
 
 def mlp(shape):
-    """MLP d -> 64 -> 32 -> 16 without biases, so that Deep SVDD's trivial solution is out of reach (Ruff 2018, Prop. 2)."""
+    """MLP d -> 64 -> 32 -> 16 without biases, which keeps Deep SVDD from its trivial solution (Ruff 2018, Prop. 2)."""
     (d,) = shape
     return MLP(d, (64, 32, 16), bias=False)
 
 
 def lenet(shape):
-    """LeNet-type encoder to 32 features: channels 8, 4 for one input channel, 32, 64, 128 for more (Ruff et al. 2018)."""
+    """LeNet-type encoder: channels 8, 4 to 32 features for grey images, 32, 64, 128 to 128 for colour (Ruff 2018)."""
     return LeNet(shape, (8, 4), 32) if shape[0] == 1 else LeNet(shape, (32, 64, 128), 128)
 
 

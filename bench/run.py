@@ -1,4 +1,4 @@
-"""Side-by-side benchmarks on one thread: each line is a ratio of medians from alternating runs, with both pixels or both losses checked.
+"""Side-by-side benchmarks on one thread: ratios of medians from alternating runs, after a check that both do the same.
 
 Times of one machine say little; the ratio of two things measured in turns on it says more.
 """
@@ -52,11 +52,11 @@ def bench_transforms(n=64, size=32, shift=8):
     table, batch = transform_table(size, shift), torch.from_numpy(x)[:, None]
     np.testing.assert_array_equal(apply_transforms(batch, table)[:, :, 0].numpy(), loop_over_images(x, size, shift))
     loop, ours = in_turns(lambda: loop_over_images(x, size, shift), lambda: apply_transforms(batch, table))
-    print(f"transforms: a gather is {loop / ours:.0f}x as fast as a loop over images (same pixels; at least 10x wanted)")
+    print(f"transforms: gather is {loop / ours:.0f}x as fast as a loop over images (same pixels; wanted: 10 or more)")
 
 
 def bench_training(net, size=32, n=512, batch_size=128):
-    """One epoch of GEOM over all (image, transformation) pairs against a bare loop over batches transformed beforehand."""
+    """One epoch of GEOM over all (image, transformation) pairs against a bare loop over stored, transformed batches."""
     x = (torch.rand(n, 1, size, size, generator=torch.Generator().manual_seed(0)) * 255).to(torch.uint8)
     table = transform_table(size, 8, rows=(0,), cols=(0,), turns=(0, 1))
     detector = GEOM(table=table, net=net, batch_size=batch_size)
@@ -93,7 +93,7 @@ def bench_training(net, size=32, n=512, batch_size=128):
     bare_time, our_time = in_turns(bare, ours, repeats=5)
     print(
         f"training step, {net.__name__}: GEOM takes {our_time / bare_time:.2f} of a bare loop over stored batches"
-        " (same loss; at most 1.10 wanted)"
+        " (same loss; wanted: 1.10 or less)"
     )
 
 

@@ -19,7 +19,9 @@
 # %% tags=["parameters"]
 dataset: str = "auto"  # mnist, digits, or auto for mnist where it is at hand
 normal_digit: int = 8  # the normal class of the first and the third experiment
-anomaly_digit: int = 3  # the anomalies there, and the normal class of the second experiment
+anomaly_digit: int = (
+    3  # the anomalies there, and the normal class of the second experiment
+)
 network: str = "small_cnn"  # small_cnn, wrn_10_1 or wrn_10_4
 epochs: int = 10  # passes over all transformed images
 batch_size: int = 64  # transformed images a step
@@ -27,7 +29,9 @@ weight_decay: float = 0.0  # Adam's, on all weights
 pad_to: int = 32  # pixels a side after zero padding, 28 leaves MNIST as it is
 shift: int = 7  # pixels of the translation
 shift_axis: str = "rows"  # rows moves up and down, columns moves left and right
-border: str = "symmetric"  # what moves in at the border, symmetric, reflect, edge or wrap
+border: str = (
+    "symmetric"  # what moves in at the border, symmetric, reflect, edge or wrap
+)
 n_train: int = 1000  # training images of the normal digit, 0 for all
 seeds: int = 3  # number of repetitions, seeds 0, 1, 2 and so on
 ascent_normal: int = 3  # Figure 1, the digit whose score is climbed
@@ -54,7 +58,13 @@ from adlib import GEOM, nets
 from adlib.companion import datasets, plots, receipt
 from adlib.companion.params import ChapterParams
 from adlib.data import one_vs_rest, pad
-from adlib.geom import apply_transforms, ascend_normality, dirichlet_score, simple_score, transform_table
+from adlib.geom import (
+    apply_transforms,
+    ascend_normality,
+    dirichlet_score,
+    simple_score,
+    transform_table,
+)
 from adlib.metrics import auroc, bootstrap_ci
 
 
@@ -81,20 +91,23 @@ class Params(ChapterParams):
     @model_validator(mode="after")
     def _two_digits(self):
         if self.normal_digit == self.anomaly_digit:
-            raise ValueError(f"normal_digit and anomaly_digit are both {self.normal_digit}, choose two digits")
+            raise ValueError(
+                f"normal_digit and anomaly_digit are both {self.normal_digit}, choose two digits"
+            )
         if self.ascent_normal == self.ascent_start:
-            raise ValueError(f"ascent_normal and ascent_start are both {self.ascent_start}, choose two digits")
+            raise ValueError(
+                f"ascent_normal and ascent_start are both {self.ascent_start}, choose two digits"
+            )
         return self
 
 
 P = Params.from_notebook(globals())
 plots.set_style()
-
-# %% tags=["hide-input"]
 ds = datasets.choose(P.dataset, "mnist")
 size = max(P.pad_to, ds.x_train.shape[-1])
 digit = {  # test images of each digit, padded
-    d: pad(ds.x_test[ds.y_test == d], size) for d in sorted({P.normal_digit, P.anomaly_digit, P.ascent_normal, P.ascent_start})
+    d: pad(ds.x_test[ds.y_test == d], size)
+    for d in sorted({P.normal_digit, P.anomaly_digit, P.ascent_normal, P.ascent_start})
 }
 display(Markdown(datasets.banner(ds, "mnist") or f"Data: {ds.label}."))
 
@@ -119,15 +132,30 @@ def training_images(normal, seed):
 # One gather then transforms a whole batch, and the transformed data set never has to be stored.
 
 # %%
-flip_table = transform_table(size, 0, flips=(False, True), rows=(0,), cols=(0,), turns=(0,))
-moves = {"rows": (0,), "cols": (0,)} | {{"rows": "rows", "columns": "cols"}[P.shift_axis]: (0, P.shift)}
-shift_table = transform_table(size, P.shift, flips=(False,), turns=(0,), border=P.border, **moves)
+flip_table = transform_table(
+    size, 0, flips=(False, True), rows=(0,), cols=(0,), turns=(0,)
+)
+moves = {"rows": (0,), "cols": (0,)} | {
+    {"rows": "rows", "columns": "cols"}[P.shift_axis]: (0, P.shift)
+}
+shift_table = transform_table(
+    size, P.shift, flips=(False,), turns=(0,), border=P.border, **moves
+)
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Two digits (test images) under the two pairs of transformations. Can you tell which image of a pair was changed?", "name": "fig-geom-transforms"}, "image": {"alt": "Grid of grey digit images. Each row shows one digit as it is, mirrored left to right, and shifted by some pixels."}}
-some = torch.from_numpy(np.concatenate([digit[P.normal_digit][:2], digit[P.anomaly_digit][:2]]))
-shown = torch.cat([apply_transforms(some, flip_table), apply_transforms(some, shift_table)[:, 1:]], 1)[:, :, 0]
-names = [f"test '{d}'" for d in (P.normal_digit, P.normal_digit, P.anomaly_digit, P.anomaly_digit)]
-plots.image_grid(shown.numpy() / 255, names, ["as it is", "flipped", f"shifted by {P.shift}"])
+some = torch.from_numpy(
+    np.concatenate([digit[P.normal_digit][:2], digit[P.anomaly_digit][:2]])
+)
+shown = torch.cat(
+    [apply_transforms(some, flip_table), apply_transforms(some, shift_table)[:, 1:]], 1
+)[:, :, 0]
+names = [
+    f"test '{d}'"
+    for d in (P.normal_digit, P.normal_digit, P.anomaly_digit, P.anomaly_digit)
+]
+plots.image_grid(
+    shown.numpy() / 255, names, ["as it is", "flipped", f"shifted by {P.shift}"]
+)
 plt.show()
 
 # %% [markdown]
@@ -151,13 +179,21 @@ plt.show()
 # two transformations: confident and right, unsure, confident and wrong. The Dirichlet parameters stand for a normal class on which the classifier is mostly right.
 
 # %%
-answers = torch.tensor([[[0.95, 0.05], [0.05, 0.95]], [[0.5, 0.5], [0.5, 0.5]], [[0.05, 0.95], [0.95, 0.05]]]).log()
+answers = torch.tensor(
+    [
+        [[0.95, 0.05], [0.05, 0.95]],
+        [[0.5, 0.5], [0.5, 0.5]],
+        [[0.05, 0.95], [0.95, 0.05]],
+    ]
+).log()
 alpha = torch.tensor([[9.0, 1.0], [1.0, 9.0]])
-made_up = pd.DataFrame({
-    "answers": ["confident, right", "unsure", "confident, wrong"],
-    "simple score": simple_score(answers),
-    "Dirichlet score": dirichlet_score(answers, alpha),
-})  # fmt: skip
+made_up = pd.DataFrame(
+    {
+        "answers": ["confident, right", "unsure", "confident, wrong"],
+        "simple score": simple_score(answers),
+        "Dirichlet score": dirichlet_score(answers, alpha),
+    }
+)
 plots.table(made_up, 2)
 
 # %% [markdown]
@@ -170,23 +206,44 @@ a, b = P.normal_digit, P.anomaly_digit
 experiments = {  # key: (what, normal, anomaly, table)
     f"{a}v{b}_flip": (f"normal {a}, anomaly {b}, flip", a, b, flip_table),
     f"{b}v{a}_flip": (f"normal {b}, anomaly {a}, flip", b, a, flip_table),
-    f"{a}v{b}_shift": (f"normal {a}, anomaly {b}, shift by {P.shift}", a, b, shift_table),
+    f"{a}v{b}_shift": (
+        f"normal {a}, anomaly {b}, shift by {P.shift}",
+        a,
+        b,
+        shift_table,
+    ),
 }
 settings = {
-    "net": getattr(nets, P.network), "epochs": P.epochs, "batch_size": P.batch_size, "weight_decay": P.weight_decay, "device": P.device,
-}  # fmt: skip
+    "net": getattr(nets, P.network),
+    "epochs": P.epochs,
+    "batch_size": P.batch_size,
+    "weight_decay": P.weight_decay,
+    "device": P.device,
+}
 
 runs, first_scores = [], {}
 for key, (what, normal, anomaly, table) in experiments.items():
     split = one_vs_rest(ds, normal, anomaly)
     x_test = pad(split.x_test, size)
     for seed in range(P.seeds):
-        detector = GEOM(table=table, **settings, random_state=seed).fit(training_images(normal, seed))
+        detector = GEOM(table=table, **settings, random_state=seed).fit(
+            training_images(normal, seed)
+        )
         log_p = detector.log_softmax(x_test)  # (n, 2, 2): one pass serves both scores
-        normality = {"simple": simple_score(log_p), "dirichlet": dirichlet_score(log_p, detector.model_.alpha)}
+        normality = {
+            "simple": simple_score(log_p),
+            "dirichlet": dirichlet_score(log_p, detector.model_.alpha),
+        }
         for score, n in normality.items():
             value = auroc(split.y_test, -n.cpu().numpy())
-            runs.append({"key": f"auroc_{key}_{score}", "experiment": what, "score": score, "AUROC": value})
+            runs.append(
+                {
+                    "key": f"auroc_{key}_{score}",
+                    "experiment": what,
+                    "score": score,
+                    "AUROC": value,
+                }
+            )
         if seed == 0:
             first_scores[what] = split.y_test, normality["simple"].cpu().numpy()
 runs = pd.DataFrame(runs)
@@ -195,23 +252,56 @@ runs = pd.DataFrame(runs)
 # The paper prints one number for each experiment and does not say which score it is. Ours stand beside it, with a 95 % interval over the seeds.
 
 # %% tags=["hide-input"]
-PAPER = {"8v3_flip": 0.646, "3v8_flip": 0.957, "8v3_shift": 0.919}  # golan2018, Section 6
+PAPER = {
+    "8v3_flip": 0.646,
+    "3v8_flip": 0.957,
+    "8v3_shift": 0.919,
+}  # golan2018, Section 6
 
 
-results = runs.groupby(["key", "experiment", "score"], sort=False)["AUROC"].apply(list).reset_index()
+results = (
+    runs.groupby(["key", "experiment", "score"], sort=False)["AUROC"]
+    .apply(list)
+    .reset_index()
+)
 intervals = [bootstrap_ci(values) for values in results["AUROC"]]
 results = results.assign(
-    paper=[PAPER.get(key.removeprefix("auroc_").rsplit("_", 1)[0]) for key in results["key"]],
-    mean=results["AUROC"].map(np.mean), low=[i[0] for i in intervals], high=[i[1] for i in intervals],
-)  # fmt: skip
-shown = results.rename(columns={"paper": "paper (MNIST)", "mean": "ours", "low": "from", "high": "to"})
+    paper=[
+        PAPER.get(key.removeprefix("auroc_").rsplit("_", 1)[0])
+        for key in results["key"]
+    ],
+    mean=results["AUROC"].map(np.mean),
+    low=[i[0] for i in intervals],
+    high=[i[1] for i in intervals],
+)
+shown = results.rename(
+    columns={"paper": "paper (MNIST)", "mean": "ours", "low": "from", "high": "to"}
+)
 plots.table(shown[["experiment", "score", "paper (MNIST)", "ours", "from", "to"]])
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "AUROC of each experiment and score: small dots are seeds, diamonds the paper's numbers on MNIST (no score named). The dashed line is guessing.", "name": "fig-geom-aurocs"}, "image": {"alt": "Dot plot with one row for each of the three experiments and AUROC on the horizontal axis. Dots in two colours show the simple and the Dirichlet score of each seed, black diamonds the values printed in the paper."}}
 figure, axis = plt.subplots(figsize=(7.5, 2.8))
-sns.stripplot(runs, x="AUROC", y="experiment", hue="score", dodge=True, jitter=False, size=6, alpha=0.8, ax=axis)
+sns.stripplot(
+    runs,
+    x="AUROC",
+    y="experiment",
+    hue="score",
+    dodge=True,
+    jitter=False,
+    size=6,
+    alpha=0.8,
+    ax=axis,
+)
 paper = results.dropna(subset="paper").drop_duplicates("experiment")
-axis.scatter(paper["paper"], paper["experiment"], marker="D", s=55, color="black", zorder=5, label="paper")
+axis.scatter(
+    paper["paper"],
+    paper["experiment"],
+    marker="D",
+    s=55,
+    color="black",
+    zorder=5,
+    label="paper",
+)
 axis.axvline(0.5, color="#666666", linestyle="--", linewidth=1)
 axis.set(ylabel="", xlim=(min(0.45, runs["AUROC"].min() - 0.03), 1.01))
 axis.legend(title="", loc="lower left", frameon=True)
@@ -227,9 +317,17 @@ for axis, (what, *_) in zip(axes, experiments.values(), strict=True):
     y, n = first_scores[what]
     frame = pd.DataFrame({"normality": n, "images": np.where(y, "anomaly", "normal")})
     sns.histplot(
-        frame, x="normality", hue="images", hue_order=["normal", "anomaly"], bins=np.linspace(0, 1, 31), stat="proportion",
-        common_norm=False, element="step", ax=axis, legend=axis is axes[0],
-    )  # fmt: skip
+        frame,
+        x="normality",
+        hue="images",
+        hue_order=["normal", "anomaly"],
+        bins=np.linspace(0, 1, 31),
+        stat="proportion",
+        common_norm=False,
+        element="step",
+        ax=axis,
+        legend=axis is axes[0],
+    )
     axis.set_title(what, fontsize=10)
     axis.set(xlabel="simple score", ylabel="share of images", ylim=(0, 1))
     axis.set_yscale("function", functions=(np.sqrt, np.square))
@@ -238,7 +336,7 @@ plt.show()
 # %% [markdown]
 # ### What holds
 #
-# ```{claims} geom-8v3-flip-auroc geom-3v8-flip-auroc geom-8v3-shift-auroc geom-flip-needs-asymmetry geom-shift-rescues-the-eight
+# ```{claims} geom-8v3-flip-auroc geom-3v8-flip-auroc geom-8v3-shift-auroc geom-flip-needs-asymmetry geom-shift-rescues-eight
 # ```
 #
 # These verdicts rest on the recorded runs with all training images where those are up to date, otherwise on the run of this page. The paper names neither the network, nor the
@@ -264,20 +362,39 @@ variants = {
     "+ blur": {"blur": 0.28},
     "all, as in the code": {"mask_quantile": 0.8, "blur": 0.28, "clean_quantile": 0.8},
 }
-turn_table = transform_table(size, 0, rows=(0,), cols=(0,))  # flip and quarter turns, 8 in all
-starts = torch.from_numpy(np.concatenate([digit[P.ascent_start][: P.ascent_images], digit[P.ascent_normal][: P.ascent_images]]))
+turn_table = transform_table(
+    size, 0, rows=(0,), cols=(0,)
+)  # flip and quarter turns, 8 in all
+starts = torch.from_numpy(
+    np.concatenate(
+        [
+            digit[P.ascent_start][: P.ascent_images],
+            digit[P.ascent_normal][: P.ascent_images],
+        ]
+    )
+)
 starts = starts.float() / 255
 
 
 def train_for_ascent(seed):
-    detector = GEOM(table=turn_table, score="simple", **settings | {"epochs": P.ascent_epochs}, random_state=seed)
+    detector = GEOM(
+        table=turn_table,
+        score="simple",
+        **settings | {"epochs": P.ascent_epochs},
+        random_state=seed,
+    )
     return detector.fit(training_images(P.ascent_normal, seed))
 
 
 def climb(detector, **switches):
     """Images after the ascent, and their normality, both on the CPU."""
     detector.model_.requires_grad_(False)  # only the images move
-    out = ascend_normality(detector.normality, starts.to(detector.device_), steps=P.ascent_steps, **switches)
+    out = ascend_normality(
+        detector.normality,
+        starts.to(detector.device_),
+        steps=P.ascent_steps,
+        **switches,
+    )
     return out.cpu(), detector.normality(out).cpu()
 
 
@@ -286,7 +403,9 @@ climbed = {name: climb(detectors[0], **switches) for name, switches in variants.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Gradient ascent on the normality of a detector trained on one digit (seed 0): two test images of another digit and two of the same digit, before and after, without and with what the authors' code adds.", "name": "fig-geom-ascent"}, "image": {"alt": "Grid of grey images. The first column holds two test images each of the starting digit and of the digit the detector was trained on, the other columns what gradient ascent makes of them with different regularisers."}}
 rows = [0, 1, P.ascent_images, P.ascent_images + 1]
-columns = torch.stack([starts, *(images for images, _ in climbed.values())], 1)[rows, :, 0]
+columns = torch.stack([starts, *(images for images, _ in climbed.values())], 1)[
+    rows, :, 0
+]
 names = [f"start '{P.ascent_start}'"] * 2 + [f"start '{P.ascent_normal}'"] * 2
 plots.image_grid(columns.numpy(), names, ["before", *climbed])
 plt.show()
@@ -297,12 +416,20 @@ plt.show()
 
 # %% tags=["hide-input"]
 judge_rows = np.random.default_rng(0).permutation(len(ds.x_train))[:10000]
-judge = KNeighborsClassifier(5).fit(pad(ds.x_train[judge_rows], size).reshape(len(judge_rows), -1) / 255, ds.y_train[judge_rows])
-halves = {P.ascent_start: slice(None, P.ascent_images), P.ascent_normal: slice(P.ascent_images, None)}
+judge = KNeighborsClassifier(5).fit(
+    pad(ds.x_train[judge_rows], size).reshape(len(judge_rows), -1) / 255,
+    ds.y_train[judge_rows],
+)
+halves = {
+    P.ascent_start: slice(None, P.ascent_images),
+    P.ascent_normal: slice(P.ascent_images, None),
+}
 
 
 def read_as_normal(images, half):
-    return float(np.mean(judge.predict(images[half].flatten(1).numpy()) == P.ascent_normal))
+    return float(
+        np.mean(judge.predict(images[half].flatten(1).numpy()) == P.ascent_normal)
+    )
 
 
 def kept(images, half):
@@ -313,43 +440,75 @@ def kept(images, half):
 before = detectors[0].normality(starts.to(detectors[0].device_)).cpu()
 table = [
     {
-        "start": d, "images": name, "score": float(score[half].mean()),
-        f"read as {P.ascent_normal}": read_as_normal(images, half), "pixels kept (correlation)": kept(images, half),
+        "start": d,
+        "images": name,
+        "score": float(score[half].mean()),
+        f"read as {P.ascent_normal}": read_as_normal(images, half),
+        "pixels kept (correlation)": kept(images, half),
     }
     for d, half in halves.items()
     for name, (images, score) in {"before": (starts, before), **climbed}.items()
-]  # fmt: skip
+]
 plots.table(pd.DataFrame(table), 2)
 
 # %% [markdown]
 # The score is easy to raise. Whether a digit emerges depends on the regularisers, which the paper leaves out, and on the network. With the regularisers of the code, for each seed:
 
 # %% tags=["hide-input"]
-number = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+number = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+]
 start, normal = number[P.ascent_start], number[P.ascent_normal]
-plural = {"six": "sixes"}.get(start, f"{start}s"), {"six": "sixes"}.get(normal, f"{normal}s")
-figure_1 = {f"ascent_{plural[0]}_read_as_{normal}": [], f"ascent_{plural[1]}_read_as_{normal}": [], f"ascent_{plural[0]}_score_gain": []}
+plural = (
+    {"six": "sixes"}.get(start, f"{start}s"),
+    {"six": "sixes"}.get(normal, f"{normal}s"),
+)
+figure_1 = {
+    f"ascent_{plural[0]}_read_as_{normal}": [],
+    f"ascent_{plural[1]}_read_as_{normal}": [],
+    f"ascent_{plural[0]}_score_gain": [],
+}
 for detector in detectors:
     images, after = climb(detector, **variants["all, as in the code"])
     from_start = halves[P.ascent_start]
-    gain = after[from_start] - detector.normality(starts.to(detector.device_)).cpu()[from_start]
-    values = read_as_normal(images, from_start), read_as_normal(images, halves[P.ascent_normal]), float(gain.mean())
+    gain = (
+        after[from_start]
+        - detector.normality(starts.to(detector.device_)).cpu()[from_start]
+    )
+    values = (
+        read_as_normal(images, from_start),
+        read_as_normal(images, halves[P.ascent_normal]),
+        float(gain.mean()),
+    )
     for key, value in zip(figure_1, values, strict=True):
         figure_1[key].append(value)
-shown = pd.DataFrame({
-    "with the code's regularisers": [
-        f"'{P.ascent_start}' read as '{P.ascent_normal}' (share)", f"'{P.ascent_normal}' read as '{P.ascent_normal}' (share)",
-        f"gain in score of '{P.ascent_start}'",
-    ],
-    "mean": [np.mean(v) for v in figure_1.values()], "lowest": [min(v) for v in figure_1.values()],
-    "highest": [max(v) for v in figure_1.values()],
-})  # fmt: skip
+shown = pd.DataFrame(
+    {
+        "with the code's regularisers": [
+            f"'{P.ascent_start}' read as '{P.ascent_normal}' (share)",
+            f"'{P.ascent_normal}' read as '{P.ascent_normal}' (share)",
+            f"gain in score of '{P.ascent_start}'",
+        ],
+        "mean": [np.mean(v) for v in figure_1.values()],
+        "lowest": [min(v) for v in figure_1.values()],
+        "highest": [max(v) for v in figure_1.values()],
+    }
+)
 plots.table(shown, 2)
 
 # %% [markdown]
 # ### What holds
 #
-# ```{claims} geom-figure-1a geom-figure-1b
+# ```{claims} geom-ascent-zeros-become-threes geom-ascent-threes-stay-threes
 # ```
 #
 # ## What the authors' code does
@@ -391,5 +550,7 @@ plots.table(shown, 2)
 # ```
 
 # %% tags=["remove-cell"]
-values = {key: group["AUROC"].tolist() for key, group in runs.groupby("key", sort=False)}
+values = {
+    key: group["AUROC"].tolist() for key, group in runs.groupby("key", sort=False)
+}
 receipt.record("01-geom-intuition", P, ds, values | figure_1)

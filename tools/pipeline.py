@@ -1,11 +1,12 @@
 """From make to Snakemake: one run at a time in a checkout, and none that outlives make.
 
-Arguments are Snakemake's own. The lock is given back by the system when Snakemake ends, however it ends, and is not
+Arguments are Snakemake's own. The lock is given back by the system when this process ends, however it ends, and is not
 handed on to its jobs; so there is nothing to unlock by hand.
 """
 
 import fcntl
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -30,24 +31,33 @@ def main() -> int:
     if complaint := pairs.complaint("notebooks"):
         return _refuse(complaint, 1)
     die_with_parent()
-    os.set_inheritable(lock, True)  # through exec; subprocess closes it in the jobs
-    os.execve(sys.executable, [sys.executable, "-m", "snakemake", *OPTIONS, *sys.argv[1:]], _environment(build))
+    _set_environment(build)
+    return _snakemake([*OPTIONS, *sys.argv[1:]])
 
 
-def _environment(build: Path) -> dict[str, str]:
-    """Ours, with the programs of this Python first and the logger plugin in reach."""
-    environment = dict(os.environ, OMP_NUM_THREADS="1", PYTHONHASHSEED="0")
-    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)])
-    environment["PYTHONPATH"] = os.pathsep.join(filter(None, [str(Path(__file__).parent), os.getenv("PYTHONPATH")]))
+def _set_environment(build: Path) -> None:
+    """For the jobs: the programs of this Python, one thread. For Snakemake: a cache folder, or it does not start."""
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.getenv("PATH", os.defpath)])
+    os.environ["OMP_NUM_THREADS"] = "1"
     cache = Path(os.getenv("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-    if not _writable(cache):
-        environment["XDG_CACHE_HOME"] = str((build / "cache").absolute())  # Snakemake does not start without one
-    return environment
+    existing = next((path for path in (cache, *cache.parents) if path.exists()), Path("/"))
+    if not os.access(existing, os.W_OK | os.X_OK):
+        os.environ["XDG_CACHE_HOME"] = str((build / "cache").absolute())
 
 
-def _writable(folder: Path) -> bool:
-    existing = next((path for path in (folder, *folder.parents) if path.exists()), Path("/"))
-    return os.access(existing, os.W_OK | os.X_OK)
+def _snakemake(arguments: list[str]) -> int:
+    from snakemake.cli import main as snakemake  # finds the logger plugin beside this file, which is on sys.path
+    from snakemake.scheduling.job_scheduler import JobScheduler
+
+    # its own answer to SIGTERM takes locks that the code it interrupts may hold, and then hangs: let it act as Ctrl-C
+    JobScheduler.exit_gracefully = lambda scheduler, *received: signal.default_int_handler(*received)
+    try:
+        snakemake(arguments)
+    except SystemExit as end:
+        return int(end.code or 0)
+    except KeyboardInterrupt:
+        return 130
+    return 0
 
 
 def _refuse(sentence: str, status: int) -> int:

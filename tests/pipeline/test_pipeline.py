@@ -164,7 +164,7 @@ def test_a_removed_output_is_made_again(project):
     assert jobs(pipeline(project, *NO_SITE)) == ["claims", "run_chapter book 01-plain"]
 
 
-@pytest.mark.parametrize("how", ["kill -9 of make", "kill -9 of snakemake", "ctrl-c"])
+@pytest.mark.parametrize("how", ["kill -9 of make", "kill -9 of snakemake", "ctrl-c", "termination of all"])
 def test_an_ended_run_leaves_nothing_behind_and_the_next_one_just_works(project, how):
     (project / "adlib" / "toy.py").write_text(f"import time\n\ntime.sleep(60)\n{TOY}")
     make = [sys.executable, "-c", "import subprocess, sys; subprocess.run(sys.argv[1:])", *command(*NO_SITE)]
@@ -178,7 +178,7 @@ def test_an_ended_run_leaves_nothing_behind_and_the_next_one_just_works(project,
         elif how == "kill -9 of snakemake":
             os.kill(int(Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text()), signal.SIGKILL)
         else:
-            os.killpg(run.pid, signal.SIGINT)
+            os.killpg(run.pid, signal.SIGINT if how == "ctrl-c" else signal.SIGTERM)
         run.wait(30)
         wait_for(lambda: not any(alive(pid) for pid in everyone))
     assert not list((project / "build" / "runs" / "book").glob("02-toy*"))

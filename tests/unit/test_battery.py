@@ -34,7 +34,7 @@ TRAINED = [name for name in NAMES if "lr" in METHODS[name]().get_params()]
 
 
 def rows(n, seed, anomalous=False):
-    """Rows near a 3-dimensional subspace of 8 dimensions; anomalies stand off it, by less than the subspace's spread."""
+    """Rows near a 3-dimensional subspace of 8 dimensions; anomalies stand off it, by less than the spread inside it."""
     rng = np.random.default_rng(seed)
     x = np.zeros((n, 8))
     x[:, :3] = rng.normal(0, 2, (n, 3))

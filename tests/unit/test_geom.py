@@ -21,7 +21,7 @@ from adlib.nets import small_cnn
 
 
 def transform(image, flip, row, col, turn, border="symmetric"):
-    """One image (h, w), one transformation, written out: the output's pixel (i, j) is the input's (i + row, j + col)."""
+    """One image (h, w), one transformation, written out: output pixel (i, j) is the input's (i + row, j + col)."""
     out = np.fliplr(image) if flip else image
     h, w = out.shape
     reach = max(abs(row), abs(col))

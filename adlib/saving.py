@@ -1,0 +1,93 @@
+"""A fitted detector as one safetensors file: learned tensors, and settings as JSON. Never pickle."""
+
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from sklearn.utils.validation import check_is_fitted
+
+from . import nets
+from .detector import Detector, resolve_device
+
+
+def save(detector: Detector, path) -> None:
+    """Write a fitted detector to the file `path`, whole or not at all."""
+    check_is_fitted(detector)
+    settings, tensors = {}, {}
+    for name, value in detector.get_params(deep=False).items():
+        if name == "net":
+            settings[name] = _net_name(value)
+        elif isinstance(value, torch.Tensor | np.ndarray):
+            tensors[f"setting.{name}"] = torch.as_tensor(value)
+        elif isinstance(value, np.random.RandomState):
+            settings[name] = None
+        else:
+            settings[name] = value.item() if isinstance(value, np.generic) else value
+    learned = {k: list(v) if isinstance(v, tuple | np.ndarray) else v for k, v in detector._learned().items()}
+    tensors |= {f"state.{name}": value for name, value in detector._state().items()}
+    head = {"format": 1, "method": type(detector).__name__, "settings": settings, "learned": learned}
+    path = Path(path)
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # the file appears whole or not at all
+        part = Path(folder) / "part"
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part, {"adlib": json.dumps(head)})
+        os.replace(part, path)
+
+
+def load(path, device: str | None = None, net=None) -> Detector:
+    """The fitted detector that `save` wrote; `device` replaces the saved one, `net` is asked for if it was your own."""
+    methods = import_module(__package__).METHODS  # at run time: a chapter that loads does not import every method
+    head, tensors = _read(Path(path))
+    if head.get("method") not in methods:
+        raise ValueError(f"{path}: method {head.get('method')!r} is not one of {', '.join(methods)}.")
+    settings = head["settings"]
+    settings |= {k.removeprefix("setting."): v for k, v in tensors.items() if k.startswith("setting.")}
+    if "net" in settings:
+        settings["net"] = net or _net_of(path, settings["net"])
+    detector = methods[head["method"]](**settings)
+    if device is not None:
+        detector.device = device
+    detector.device_ = resolve_device(detector.device)
+    learned = head["learned"]
+    learned["shape_in_"] = tuple(learned["shape_in_"])
+    if "feature_names_in_" in learned:
+        learned["feature_names_in_"] = np.array(learned["feature_names_in_"], dtype=object)
+    for name, value in learned.items():
+        setattr(detector, name, value)
+    try:
+        detector._set_state({k.removeprefix("state."): v for k, v in tensors.items() if k.startswith("state.")})
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise ValueError(f"{path}: the saved tensors do not fit the network: {reason}") from None
+    return detector
+
+
+def _read(path: Path) -> tuple[dict, dict[str, torch.Tensor]]:
+    """The JSON head and the tensors of a file that `save` wrote."""
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such file; save(detector, path) writes one.")
+    try:
+        with safe_open(path, "pt") as file:
+            head = json.loads((file.metadata() or {})["adlib"])
+            return head, {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise ValueError(f"{path}: not a file written by adlib.save, or damaged ({type(error).__name__}).") from None
+
+
+def _net_name(net: Callable | None) -> str | None:
+    """How a network factory is written to a file: by name if it is one of adlib.nets."""
+    if net is None:
+        return None
+    return net.__name__ if getattr(nets, getattr(net, "__name__", ""), None) is net else "custom"
+
+
+def _net_of(path: Path, name: str | None) -> Callable | None:
+    if name == "custom":
+        raise ValueError(f"{path}: saved with a network of your own; load(path, net=...) needs its factory.")
+    return name and getattr(nets, name)
