@@ -220,7 +220,7 @@ class GEOM(Detector):
             return self._all_log_p(x)
 
     def normality(self, x: torch.Tensor) -> torch.Tensor:
-        """The chosen score of float images (n, c, h, w) on the detector's device, (n,), with gradient; larger is normal."""
+        """The chosen score of float images (n, c, h, w) on the device, (n,), with gradient; larger is normal."""
         log_p = self._log_p(x)
         return simple_score(log_p) if self.score == "simple" else dirichlet_score(log_p, self.model_.alpha)
 
