@@ -17,7 +17,7 @@ _BUILD_LOCK = threading.Lock()  # module construction reads torch's global gener
 
 TRAINED = {  # constraints of the settings that every trained detector has
     "epochs": [Interval(Integral, 1, None, closed="left")],
-    "batch_size": [Interval(Integral, 1, None, closed="left")],
+    "batch_size": [Interval(Integral, 2, None, closed="left")],  # batch norm needs two
     "lr": [Interval(Real, 0, None, closed="neither")],
     "weight_decay": [Interval(Real, 0, None, closed="left")],
     "net": [callable, None],
@@ -57,8 +57,8 @@ class Detector(OutlierMixin, BaseEstimator):
         """Learn from normal data X, (n, d) or (n, c, h, w); returns self.
 
         A fit that fails leaves the detector unfitted. y is ignored. `outliers` (same shape but for n) and `masks` are
-        for the methods that use them.
-        `on_epoch(epoch, mean_loss)` is called after each epoch and may call `anomaly_score`.
+        for the methods that use them. Images of another type than uint8 are taken to lie in [0, 1].
+        `on_epoch(epoch, mean_loss)` is called after each epoch, with the detector ready to score and predict.
         """
         self._forget()
         self._validate_params()
@@ -67,11 +67,15 @@ class Detector(OutlierMixin, BaseEstimator):
             self.device_ = resolve_device(self.device)
             x = self._check(X, reset=True)
             self._check_settings(x)
-            training_scores = self._fit(x, on_epoch)
-            self.offset_ = float(np.quantile(-training_scores, self.fpr))
+            self._outliers = None if outliers is None else self._check(outliers, reset=False)
+            self._masks = masks
+            self._fit(x, on_epoch)
         except BaseException:
             self._forget()
             raise
+        finally:
+            self.__dict__.pop("_outliers", None)
+            self.__dict__.pop("_masks", None)
         return self
 
     def anomaly_score(self, X) -> np.ndarray:
@@ -119,14 +123,18 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def _check_array(self, X, reset: bool) -> torch.Tensor:
         least = 2 if reset else 1
-        if getattr(X, "ndim", 2) == 4 or self.image_only:
-            X = check_array(X, dtype=None, allow_nd=True, ensure_2d=False, ensure_min_samples=least, input_name="X")
-            self._check_rank(X.ndim)
-            if X.dtype != np.uint8:
-                X = check_array(X, dtype=[np.float32, np.float64], allow_nd=True, input_name="X")
-            self._note_features(X.shape[1], reset)
-        else:
-            X = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_min_samples=least)
+        try:
+            if getattr(X, "ndim", 2) == 4 or self.image_only:
+                X = check_array(X, dtype=None, allow_nd=True, ensure_2d=False, ensure_min_samples=least, input_name="X")
+                self._check_rank(X.ndim)
+                if X.dtype != np.uint8:
+                    X = check_array(X, dtype=[np.float64, np.float32], allow_nd=True, input_name="X")
+                self._note_features(X.shape[1], reset)
+            else:
+                X = validate_data(self, X, reset=reset, dtype=[np.float64, np.float32], ensure_min_samples=least)
+        except ValueError as error:  # on one line; of NaN the first says it, the others recommend other estimators
+            message = str(error) if "NaN" not in str(error) else str(error).splitlines()[0]
+            raise ValueError(" ".join(message.split())) from None
         if not X.flags.writeable or any(stride < 0 for stride in X.strides):
             X = X.copy()
         return torch.from_numpy(np.asarray(X))
@@ -143,7 +151,7 @@ class Detector(OutlierMixin, BaseEstimator):
         if X.is_complex():
             raise ValueError(f"Complex data not supported: X is {X.dtype}, a real tensor is needed.")
         keep = X.dtype in (torch.float32, torch.float64) or (X.dtype == torch.uint8 and X.ndim == 4)
-        x = X.detach() if keep else X.detach().float()
+        x = X.detach() if keep else X.detach().double()
         if x.is_floating_point() and not x.isfinite().all():
             raise ValueError("Input X contains NaN or infinity.")
         self._note_features(X.shape[1], reset)
@@ -173,8 +181,8 @@ class Detector(OutlierMixin, BaseEstimator):
 
     # ---- training
 
-    def _fit(self, x: torch.Tensor, on_epoch) -> np.ndarray:
-        """Build, train, and return the training scores, (n,) float64."""
+    def _fit(self, x: torch.Tensor, on_epoch):
+        """Build and train; `_outliers` and `_masks` hold the side information while this runs."""
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
         x = x.to(self.device_, torch.uint8 if x.dtype == torch.uint8 else torch.float32)
         if x.is_floating_point() and not x.isfinite().all():
@@ -184,7 +192,13 @@ class Detector(OutlierMixin, BaseEstimator):
         generator = torch.Generator(self.device_).manual_seed(seed)
         self._start(x)
         self._train(x, generator, on_epoch)
-        return self._training_scores(x)
+        self._set_offset(self._training_scores(x))
+
+    def _set_offset(self, training_scores: np.ndarray):
+        """Let `predict` call the share `fpr` of the training rows anomalous."""
+        if not np.isfinite(training_scores).all():
+            raise ValueError("The scores of the training rows are not finite: lower lr, or scale the rows.")
+        self.offset_ = float(np.quantile(-training_scores, self.fpr))
 
     def _train(self, x: torch.Tensor, generator: torch.Generator, on_epoch):
         """Adam over shuffled batches; leaves the mean loss of each epoch in `history_`."""
@@ -195,7 +209,8 @@ class Detector(OutlierMixin, BaseEstimator):
         for epoch in range(epochs):
             self.model_.train()
             total = torch.zeros((), device=self.device_)
-            for index in torch.randperm(items, generator=generator, device=self.device_).split(self.batch_size):
+            order = torch.randperm(items, generator=generator, device=self.device_)
+            for index in split_batches(order, self.batch_size):
                 batch = self._draw(x, index, generator)
                 with torch.autocast(self.device_.type, torch.bfloat16, enabled=self.amp):
                     loss = loss_of(batch)
@@ -204,8 +219,12 @@ class Detector(OutlierMixin, BaseEstimator):
                 optimizer.step()
                 total += loss.detach() * len(index)
             self.history_.append(total.item() / items)
+            if not np.isfinite(self.history_[-1]):
+                loss = self.history_[-1]
+                raise ValueError(f"Training diverged: the mean loss of epoch {epoch} is {loss}; lower lr={self.lr}.")
             self.model_.eval()
             if on_epoch is not None:
+                self._set_offset(self._training_scores(x))
                 on_epoch(epoch, self.history_[-1])
 
     def _build(self, shape: tuple[int, ...], device) -> torch.nn.Module:
@@ -262,7 +281,8 @@ class Detector(OutlierMixin, BaseEstimator):
         return self.model_.state_dict()
 
     def _set_state(self, state: dict[str, torch.Tensor]):
-        self.model_ = self._build(self.shape_in_, self.device_)
+        with seeded_construction(0):
+            self.model_ = self._build(self.shape_in_, self.device_)
         self.model_.load_state_dict(state)  # copies into place: the memory format is that of `_build`
         self.model_.eval()
 
@@ -273,6 +293,14 @@ class Detector(OutlierMixin, BaseEstimator):
 def as_float(x: torch.Tensor) -> torch.Tensor:
     """x as float32; uint8 images come out in [0, 1], everything else unscaled."""
     return x.float().div_(255) if x.dtype == torch.uint8 else x.float()
+
+
+def split_batches(order: torch.Tensor, batch_size: int) -> list[torch.Tensor]:
+    """order (n,) in batches; a last one of a single item, which batch norm cannot take, joins the one before."""
+    batches = list(order.split(batch_size))
+    if len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
 
 
 def resolve_device(name: str) -> torch.device:

@@ -9,6 +9,7 @@ from numbers import Integral
 import numpy as np
 import torch
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
 from torch import nn
 from torch.nn import functional as F
 
@@ -186,7 +187,7 @@ class GEOM(Detector):
     table: torch.Tensor | None = None
     """From `transform_table`; None: the paper's 72, with shifts of a quarter of the image (8 pixels of 32)."""
     score: str = "dirichlet"
-    """"dirichlet" or "simple" (Section 4.2). May be changed on a fitted detector: both come from the same network."""
+    """"dirichlet" or "simple" (Section 4.2). `anomaly_score` follows a change after `fit`, `predict` does not."""
     net: Callable | None = None
     """Factory shape -> module giving features; None: WRN-10-4, from 64 pixels on WRN-16-8 (Section 5.3)."""
     epochs: int | None = None
@@ -212,6 +213,13 @@ class GEOM(Detector):
             "epochs": [Interval(Integral, 1, None, closed="left"), None],
         }
     )
+
+    def decision_function(self, X) -> np.ndarray:
+        """score_samples - offset_, (n,): negative means anomalous. ValueError if `score` was changed after `fit`."""
+        check_is_fitted(self)
+        if self.score != self.fitted_score_:
+            raise ValueError(f"score={self.score!r}, but offset_ belongs to score={self.fitted_score_!r}: fit again.")
+        return super().decision_function(X)
 
     def log_softmax(self, X) -> torch.Tensor:
         """Log-probability of each transformation j for each transformed image T_i(x), (n, T, T) [row, i, j] float32."""
@@ -285,6 +293,7 @@ class GEOM(Detector):
 
     @torch.no_grad()
     def _training_scores(self, x):
+        self.fitted_score_ = self.score
         log_p = self._all_log_p(x)  # (n, T, T)
         self.model_.alpha.copy_(dirichlet_mle(log_p.transpose(0, 1)))
         score = simple_score(log_p) if self.score == "simple" else dirichlet_score(log_p, self.model_.alpha)

@@ -40,6 +40,8 @@ class LeNet(nn.Module):
         pairs = zip(ins, channels, strict=True)
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 5, padding=2, bias=False) for a, b in pairs)
         self.norms = nn.ModuleList(nn.BatchNorm2d(b, eps=1e-4, affine=False) for b in channels)
+        if min(h, w) < 2 ** len(channels):
+            raise ValueError(f"Images of {h} x {w} are too small for the {len(channels)} poolings of this network.")
         for _ in channels:
             h, w = h // 2, w // 2
         self.last = nn.Linear(channels[-1] * h * w, features, bias=False)
@@ -153,9 +155,8 @@ def wrn_16_8(shape):
 def features_of(net: nn.Module, shape: tuple[int, ...]) -> int:
     """Number of features that net makes of a row of that shape; leaves its state as it is."""
     mode = net.training
-    parameter = next(net.parameters())
     with torch.no_grad():
-        out = net.eval()(parameter.new_zeros(1, *shape))
+        out = net.eval()(torch.zeros(1, *shape))
     net.train(mode)
     if out.ndim != 2:
         raise ValueError(f"net gives features of shape {tuple(out.shape)} for one row; (1, f) is needed.")

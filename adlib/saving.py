@@ -10,11 +10,17 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as to_bytes
 from sklearn.utils.validation import check_is_fitted
 
 from . import nets
 from .detector import Detector, resolve_device
+
+FORMAT = 1
+
+
+class _OwnNet(Exception):
+    """The file needs a factory that only its writer has."""
 
 
 def save(detector: Detector, path) -> None:
@@ -32,27 +38,41 @@ def save(detector: Detector, path) -> None:
             settings[name] = value.item() if isinstance(value, np.generic) else value
     learned = {k: list(v) if isinstance(v, tuple | np.ndarray) else v for k, v in detector._learned().items()}
     tensors |= {f"state.{name}": value for name, value in detector._state().items()}
-    head = {"format": 1, "method": type(detector).__name__, "settings": settings, "learned": learned}
+    head = {"format": FORMAT, "method": type(detector).__name__, "settings": settings, "learned": learned}
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"{path}: there is no folder {path.parent} to save in.")
+    content = to_bytes({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, {"adlib": json.dumps(head)})
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # the file appears whole or not at all
         part = Path(folder) / "part"
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, part, {"adlib": json.dumps(head)})
+        part.write_bytes(content)
         os.replace(part, path)
 
 
 def load(path, device: str | None = None, net=None) -> Detector:
     """The fitted detector that `save` wrote; `device` replaces the saved one, `net` is asked for if it was your own."""
     methods = import_module(__package__).METHODS  # at run time: a chapter that loads does not import every method
-    head, tensors = _read(Path(path))
-    if head.get("method") not in methods:
-        raise ValueError(f"{path}: method {head.get('method')!r} is not one of {', '.join(methods)}.")
-    settings = head["settings"]
-    settings |= {k.removeprefix("setting."): v for k, v in tensors.items() if k.startswith("setting.")}
+    path = Path(path)
+    head, tensors = _read(path)
+    if head.get("format") != FORMAT or head.get("method") not in methods:
+        found = f"format {head.get('format')!r}, method {head.get('method')!r}"
+        raise ValueError(f"{path}: {found}; this version reads format {FORMAT} and the methods {', '.join(methods)}.")
+    try:
+        return _restore(methods[head["method"]], head, tensors, device, net)
+    except _OwnNet:
+        raise ValueError(f"{path}: saved with a network of your own; load(path, net=...) needs its factory.") from None
+    except (AttributeError, KeyError, RuntimeError, TypeError) as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise ValueError(f"{path}: what was saved does not fit this {head['method']}: {reason}") from None
+
+
+def _restore(method: type[Detector], head: dict, tensors: dict[str, torch.Tensor], device, net) -> Detector:
+    settings = head["settings"] | _part(tensors, "setting.")
     if "net" in settings:
-        settings["net"] = net or _net_of(path, settings["net"])
-    detector = methods[head["method"]](**settings)
+        settings["net"] = net or _net_of(settings["net"])
     if device is not None:
-        detector.device = device
+        settings["device"] = device
+    detector = method(**settings)
     detector.device_ = resolve_device(detector.device)
     learned = head["learned"]
     learned["shape_in_"] = tuple(learned["shape_in_"])
@@ -60,12 +80,12 @@ def load(path, device: str | None = None, net=None) -> Detector:
         learned["feature_names_in_"] = np.array(learned["feature_names_in_"], dtype=object)
     for name, value in learned.items():
         setattr(detector, name, value)
-    try:
-        detector._set_state({k.removeprefix("state."): v for k, v in tensors.items() if k.startswith("state.")})
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise ValueError(f"{path}: the saved tensors do not fit the network: {reason}") from None
+    detector._set_state(_part(tensors, "state."))
     return detector
+
+
+def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def _read(path: Path) -> tuple[dict, dict[str, torch.Tensor]]:
@@ -87,7 +107,7 @@ def _net_name(net: Callable | None) -> str | None:
     return net.__name__ if getattr(nets, getattr(net, "__name__", ""), None) is net else "custom"
 
 
-def _net_of(path: Path, name: str | None) -> Callable | None:
+def _net_of(name: str | None) -> Callable | None:
     if name == "custom":
-        raise ValueError(f"{path}: saved with a network of your own; load(path, net=...) needs its factory.")
+        raise _OwnNet
     return name and getattr(nets, name)

@@ -26,12 +26,12 @@ class OCSVM(Detector):
     }
 
     def _fit(self, x, on_epoch):
-        self.rows_ = x.cpu()  # `save` writes the rows, `load` fits again
+        self.rows_ = x.cpu().clone()  # `save` writes the rows, `load` fits again
         rows = flat_rows(self.rows_)
         self.model_ = OneClassSVM(nu=self.nu, gamma=self.gamma)
         self.model_.random_state = 0  # no parameter of its class: without it, fit draws from NumPy's global generator
         self.model_.fit(rows)
-        return -self.model_.score_samples(rows)
+        self._set_offset(-self.model_.score_samples(rows))
 
     def _scores(self, x):
         return -self.model_.score_samples(flat_rows(x))

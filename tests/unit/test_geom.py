@@ -208,6 +208,8 @@ def test_score_can_be_changed_after_fit_and_both_agree_with_the_formulas():
     alpha = dirichlet_mle(d.log_softmax(bars(60, 0)).transpose(0, 1))
     np.testing.assert_allclose(d.anomaly_score(x), -dirichlet_score(log_p, alpha), rtol=1e-5)
     np.testing.assert_allclose(d.set_params(score="simple").anomaly_score(x), -simple_score(log_p), rtol=1e-5)
+    with pytest.raises(ValueError, match="offset_ belongs to score='dirichlet'"):
+        d.predict(x)
     with pytest.raises(ValueError, match="'score'.*'typo'"):
         d.set_params(score="typo").anomaly_score(x)
 

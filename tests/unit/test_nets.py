@@ -63,6 +63,11 @@ def test_networks_of_deep_svdd_have_no_biases(factory, shape):
     assert torch.equal(net(torch.zeros(2, *shape)), torch.zeros(2, nets.features_of(net, shape)))
 
 
+def test_images_too_small_for_the_network():
+    with pytest.raises(ValueError, match="4 x 4 are too small for the 3 poolings"):
+        nets.lenet((3, 4, 4))
+
+
 def test_a_net_must_give_rows_of_features():
     with pytest.raises(ValueError, match=r"\(1, 4, 8, 8\)"):
         nets.features_of(torch.nn.Conv2d(1, 4, 1), (1, 8, 8))
