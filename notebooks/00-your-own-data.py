@@ -141,8 +141,8 @@ plt.show()
 
 # %% [markdown]
 # The share of false alarms that you get is not exactly the one you asked for: both are counted on a limited number of
-# rows. With $m$ calibration rows and a rate $p$, expect it to be off by about $\sqrt{p (1 - p) / m}$, and by as much
-# again for the rows you test on.
+# rows. With $m$ calibration rows and a rate $p$, expect it to be off by about $\sqrt{p (1 - p) / m}$; a test on
+# few rows adds an error of its own.
 #
 # ## A CSV file
 #
@@ -166,7 +166,7 @@ pumps = pd.read_csv(folder / "pumps.csv").drop(columns="serial")
 try:
     OCSVM().fit(pumps)
 except ValueError as error:
-    print(str(error).splitlines()[0])
+    print(error)
 
 # %% [markdown]
 # A detector refuses gaps, in one sentence, because every way to fill them is a decision. Make it yourself, in the
@@ -283,7 +283,7 @@ print("same alarms as before:", bool((flagged == alarms).all()))
 #
 # ## What could go wrong
 #
-# - **Anomalies in the training data.** The detector learns them as normal. A few do little harm, a few percent do.
+# - **Anomalies in the training data.** The detector learns them as normal. Exercise 2 shows how much that costs here.
 # - **Normal changes.** A new sensor, another season, other light: check the share of alarms now and then, and set the
 #   threshold again.
 # - **One column gives it away.** If a single feature separates the faults, use that feature. Look before you train.

@@ -16,7 +16,7 @@ fi
 if [ -x .venv/bin/python ]; then
     echo "installing into .venv (something changed, or more is needed)"
 else
-    echo "installing into .venv (first time: 2 to 10 minutes, up to 7 GB with CUDA; see README.md for a CPU-only torch)"
+    echo "installing into .venv (first time: 2 to 10 minutes, 3 GB to download with CUDA; see README.md for a CPU-only torch)"
     "$python" -m venv .venv || { echo "cannot make .venv: on Debian and Ubuntu, apt install python3-venv" >&2; exit 2; }
 fi
 .venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[$extras]"

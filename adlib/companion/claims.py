@@ -387,23 +387,29 @@ def verdicts(computed: Json) -> Json:
 
 
 def compare(committed: Json, computed: Json) -> tuple[list[str], list[str]]:
-    """(changed, notes), one line a claim: verdicts that changed while their entry did not, and what is only said."""
+    """(changed, notes), one line a claim: verdicts that are not those of the committed file, and what is only said."""
     changed, notes = [], []
     now = verdicts(computed)
     borderline = {row["id"] for row in computed["claims"] if row["borderline"]}
     for name in sorted(committed.keys() | now.keys()):
         old, new = committed.get(name), now.get(name)
         if old is None or new is None:
-            notes.append(f"{name}: {'new' if old is None else 'no longer a claim'}, run make verdicts")
+            changed.append(f"{name}: {'new' if old is None else 'no longer a claim'}, run make verdicts")
         elif old["entry"] != new["entry"]:
-            notes.append(f"{name}: its entry changed, run make verdicts")
-        elif old["evidence"]["dataset_label"] != new["evidence"]["dataset_label"]:
+            changed.append(f"{name}: its entry changed, run make verdicts")
+        elif _other_data(old, new):
             labels = [side["evidence"]["dataset_label"] or "no data" for side in (old, new)]
             notes.append(f"{name}: skipped, judged on {labels[0]} but here on {labels[1]}")
         elif old["verdict"] != new["verdict"]:
             line = f"{name}: was {old['verdict']!r} ({old['value']}), is {new['verdict']!r} ({new['value']})"
             (notes if name in borderline else changed).append(line + (", borderline" if name in borderline else ""))
     return changed, notes
+
+
+def _other_data(old: Json, new: Json) -> bool:
+    """Was the new evidence made on other data? Evidence that is gone is no other data."""
+    before, now = (side["evidence"]["dataset_label"] for side in (old, new))
+    return now is not None and before != now
 
 
 def _read_json(path: Path, how: str) -> Json:

@@ -81,10 +81,15 @@ class Sweep(BaseModel):
     def points(self) -> dict[str, Json]:
         """{key: point}, in the order of the file. Raises SweepError when a point stands there twice."""
         points: dict[str, Json] = {}
+        seen: set[tuple[str, int]] = set()
         for experiment in self.experiments:
             for point in _expand(experiment, self.seeds):
                 if key_of(point) in points:
                     raise SweepError(f"the point {canonical(point)} stands twice in the sweep")
+                if (point["evidence"], point["seed"]) in seen:  # or two classes would pass for two seeds
+                    where = f"{point['evidence']}, seed {point['seed']}"
+                    raise SweepError(f"{where} has two points: put {{normal}} or {{data}} into the evidence")
+                seen.add((point["evidence"], point["seed"]))
                 points[key_of(point)] = point
         return points
 
@@ -449,9 +454,9 @@ def _check_data(line: Json) -> tuple[str, str]:
 
 
 def _canary_difference(line: Json, computed: dict[str, float | str]) -> float | str:
-    """The difference for the line's group, computed once; a sentence when today's code cannot run it at all."""
+    """The difference for the line's group (same code, settings and shape), computed once; else why it cannot run."""
     point, shape = line["point"], line["canary"]["shape"]
-    group = canonical([point["method"], point["settings"], point["rescore"], shape])
+    group = canonical([line["commit"], point["method"], point["settings"], point["rescore"], shape])
     if group not in computed:
         try:
             computed[group] = largest_difference(line["canary"]["scores"], canary(point, shape))

@@ -44,7 +44,6 @@ def _fill(new: Path, runs: Path, pages: Path, claims: Path, root: Path) -> None:
     for source in sorted((root / "notebooks").glob("[0-9][0-9]-*.ipynb")):
         slug = source.stem
         shutil.copyfile(runs / f"{slug}.ipynb", new / "notebooks" / f"{slug}.ipynb")
-        shutil.copyfile(runs / f"{slug}.results.json", new / "notebooks" / f"{slug}.results.json")
         shutil.copyfile(source, downloads / f"{slug}.clean.ipynb")
         shutil.copyfile(runs / f"{slug}.results.json", downloads / f"{slug}.results.json")
 

@@ -400,13 +400,14 @@ def row(**changes):
         ({"verdict": "reproduced"}, 1, []),
         ({"verdict": "not run", "value": None}, 1, []),
         ({"verdict": "reproduced", "borderline": True}, 0, ["borderline"]),
-        ({"verdict": "reproduced", "hash": "g"}, 0, ["its entry changed"]),
+        ({"verdict": "differs", "hash": "g"}, 1, []),
         ({"verdict": "not comparable", "evidence": {"dataset_label": "digits"}}, 0, ["judged on MNIST but"]),
-        ({"id": "new"}, 0, ["new: new, run make verdicts", "toy: no longer a claim"]),
+        ({"id": "new"}, 2, []),
+        ({"verdict": "not run", "evidence": {"dataset_label": None}}, 1, []),
         ({"value": 0.4}, 0, []),
     ],
 )  # fmt: skip
-def test_only_a_verdict_that_changed_without_its_entry_fails(now, changed, notes):
+def test_a_verdict_or_an_entry_that_is_not_the_committed_one_fails(now, changed, notes):
     failures, said = c.compare(c.verdicts(row()), row(**now))
     assert len(failures) == changed and len(said) == len(notes)
     assert all(note in line for note, line in zip(notes, said, strict=True))
