@@ -46,9 +46,10 @@ data: venv-book
 	@$(V) -m adlib.data fetch --all
 
 verdicts: venv-book
-	@$(V) -m adlib.companion.claims write
+	@$(V) -m adlib.companion.claims write && echo 'results/verdicts.json holds the verdicts of the last make book'
 
 sweep: venv-book
+	@[ -n '$(NAME)' ] || { echo 'say which sweep: make sweep NAME=geom-intuition'; exit 2; }
 	@[ -f 'results/sweeps/$(NAME).yml' ] || { echo 'NAME=$(NAME): there is no results/sweeps/$(NAME).yml' >&2; exit 2; }
 	@[ -z "$$(git status --porcelain)" ] || { echo 'uncommitted changes: sweep in a clean worktree (git worktree add)' >&2; exit 2; }
 	@$(PIPELINE) 'build/sweeps/$(NAME)/done'

@@ -4,6 +4,7 @@ set -eu
 python=$1 extras=$2
 stamp=.venv/installed-${extras##*,}
 
+command -v "$python" > /dev/null || { echo "there is no $python here: Python 3.11, 3.12 or 3.13 is needed" >&2; exit 2; }
 "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || {
     echo "$python is $("$python" --version 2>&1 || true), but 3.11, 3.12 or 3.13 is needed: try PYTHON=python3.11" >&2
     exit 2

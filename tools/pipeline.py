@@ -6,6 +6,7 @@ handed on to its jobs; so there is nothing to unlock by hand.
 
 import fcntl
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -31,6 +32,7 @@ def main() -> int:
     if complaint := pairs.complaint("notebooks"):
         return _refuse(complaint, 1)
     die_with_parent()
+    shutil.rmtree(".snakemake/backups", ignore_errors=True)  # left by a killed run; Snakemake would stop at it
     _set_environment(build)
     return _snakemake([*OPTIONS, *sys.argv[1:]])
 
@@ -50,7 +52,7 @@ def _snakemake(arguments: list[str]) -> int:
     from snakemake.scheduling.job_scheduler import JobScheduler
 
     # its own answer to SIGTERM takes locks that the code it interrupts may hold, and then hangs: let it act as Ctrl-C
-    JobScheduler.exit_gracefully = lambda scheduler, *received: signal.default_int_handler(*received)
+    JobScheduler.exit_gracefully = _end
     try:
         snakemake(arguments)
     except SystemExit as end:
@@ -58,6 +60,15 @@ def _snakemake(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return 130
     return 0
+
+
+def _end(scheduler, *received):
+    """As Ctrl-C does, which reaches the jobs too."""
+    import psutil
+
+    for job in psutil.Process().children(recursive=True):
+        job.terminate()
+    signal.default_int_handler(*received)
 
 
 def _refuse(sentence: str, status: int) -> int:

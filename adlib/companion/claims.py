@@ -249,12 +249,15 @@ def _reason(claim: Claim, evidence: Evidence, column: Column) -> str:
 def find_evidence(claim: Claim, recorded: Sequence[Record], canaries: Mapping[str, Any], runs: Path) -> Evidence | None:
     """The first that is not stale of: recorded (paper), recorded (reduced), the book's run; a stale one if all are.
 
-    A recorded sweep counts once every seed it plans is recorded for each of the claim's keys.
+    A recorded sweep counts once every seed it plans is recorded for each of the claim's keys. When the book's run took
+    stand-in data, that run is the evidence: a page whose banner says so must not show verdicts on the paper's data.
     """
+    book = _from_book(claim, runs)
+    if book is not None and not same_dataset(claim.dataset, book.dataset_label):
+        return book
     by_profile = sorted(recorded, key=lambda record: (record.sweep.profile != "paper", record.name))
     found = [_from_record(claim, record, canaries.get(record.name, {})) for record in by_profile]
-    found.append(_from_book(claim, runs))
-    present = [evidence for evidence in found if evidence is not None]
+    present = [evidence for evidence in [*found, book] if evidence is not None]
     return next((evidence for evidence in present if not evidence.stale), present[0] if present else None)
 
 

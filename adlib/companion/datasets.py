@@ -22,7 +22,7 @@ def banner(ds: data.Dataset, paper_set: str) -> str:
         return ""
     if ds.name == paper_set:
         return (
-            f"> **Not the published pixels.** This run uses {ds.label} in place of the published {paper_set}. "
+            f"> **Not the published pixels.** This run uses “{ds.label}” in place of the published {paper_set}. "
             "Its numbers may differ from those on the published data, and every claim below is marked accordingly."
         )
     return (

@@ -55,6 +55,8 @@ def run(slug: str, profile: str, notebooks: Path, runs: Path, limit: int, cell_l
         raise BadRun(f"no chapter {slug!r} in {notebooks} (there are: {known})")
     try:
         out.mkdir(parents=True, exist_ok=True)
+        for left in out.glob(f".{slug}-*"):  # by a run that was killed
+            shutil.rmtree(left, ignore_errors=True)
         scratch = Path(tempfile.mkdtemp(prefix=f".{slug}-", dir=out))
     except OSError as error:
         raise BadRun(f"cannot write to {out}: {error.strerror}") from None

@@ -61,7 +61,7 @@ def test_another_python_is_refused_in_one_sentence(install, tmp_path):
     old = tmp_path / "python-old"
     old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo Python 3.10.2\nexit 1\n')
     old.chmod(0o755)
-    for python, word in ((old, "3.10.2"), ("no-such-python", "not found")):
+    for python, word in ((old, "3.10.2"), ("no-such-python", "there is no")):
         outcome, calls = install("book", python)
         assert outcome.returncode == 2 and calls == [] and len(outcome.stderr.splitlines()) == 1
         assert "3.11, 3.12 or 3.13 is needed" in outcome.stderr and word in outcome.stderr

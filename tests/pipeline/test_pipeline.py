@@ -164,7 +164,9 @@ def test_a_removed_output_is_made_again(project):
     assert jobs(pipeline(project, *NO_SITE)) == ["claims", "run_chapter book 01-plain"]
 
 
-@pytest.mark.parametrize("how", ["kill -9 of make", "kill -9 of snakemake", "ctrl-c", "termination of all"])
+@pytest.mark.parametrize(
+    "how", ["kill -9 of make", "kill -9 of snakemake", "ctrl-c", "termination of snakemake", "termination of all"]
+)
 def test_an_ended_run_leaves_nothing_behind_and_the_next_one_just_works(project, how):
     (project / "adlib" / "toy.py").write_text(f"import time\n\ntime.sleep(60)\n{TOY}")
     make = [sys.executable, "-c", "import subprocess, sys; subprocess.run(sys.argv[1:])", *command(*NO_SITE)]
@@ -175,8 +177,9 @@ def test_an_ended_run_leaves_nothing_behind_and_the_next_one_just_works(project,
         everyone = {*children(run.pid), *kernels}
         if how == "kill -9 of make":
             run.kill()
-        elif how == "kill -9 of snakemake":
-            os.kill(int(Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text()), signal.SIGKILL)
+        elif how.endswith("of snakemake"):
+            number = signal.SIGKILL if how.startswith("kill") else signal.SIGTERM
+            os.kill(int(Path(f"/proc/{run.pid}/task/{run.pid}/children").read_text()), number)
         else:
             os.killpg(run.pid, signal.SIGINT if how == "ctrl-c" else signal.SIGTERM)
         run.wait(30)
@@ -186,6 +189,14 @@ def test_an_ended_run_leaves_nothing_behind_and_the_next_one_just_works(project,
     outcome = pipeline(project, *NO_SITE)
     assert outcome.returncode == 0, outcome.stderr
     assert jobs(outcome) == ["claims", "run_chapter book 02-toy"]
+    assert not list((project / "build" / "runs" / "book").glob(".02-toy*"))
+
+
+def test_a_site_build_that_was_killed_does_not_stop_the_next_one(project):
+    shutil.copytree(project / "build" / "site", project / ".snakemake" / "backups" / "build" / "site")  # what it leaves
+    (project / "book" / "index.md").write_text("# Miniature\n\nOther words.\n")
+    assert jobs(pipeline(project)) == ["site", "stage"]
+    assert "Other words." in (project / "build" / "site" / "book" / "index.html").read_text()
 
 
 def test_a_sweep_runs_the_missing_points_only_and_the_book_never_runs_one(project):

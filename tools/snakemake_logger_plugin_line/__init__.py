@@ -43,10 +43,15 @@ class LogHandler(LogHandlerBase):
             return f"{job.name}  FAILED  {job.last_words()}  ({', '.join(map(str, job.kept()))})"
         elif event == LogEvent.ERROR:
             # a RuleException comes before its JOB_ERROR and holds the whole command
-            return None if self.failed or record.exception == "RuleException" else record.getMessage()
+            return None if self.failed or record.exception == "RuleException" else _one_line(record.getMessage())
         elif event is None and record.levelno >= logging.WARNING and not self.failed:
-            return record.getMessage()
+            return _one_line(record.getMessage())
         return None
+
+
+def _one_line(message: str) -> str:
+    lines = [" ".join(line.split()) for line in message.splitlines() if line.strip()]
+    return lines[-1] if "Traceback" in message else " ".join(lines)
 
 
 class Job(NamedTuple):
