@@ -31,7 +31,7 @@ test: venv-test
 	@set -e; folders='tests/unit tests/notebooks tests/pipeline'; \
 	if [ -d tests/assignments ]; then folders="$$folders tests/assignments"; fi; \
 	$(V) -m pytest $$folders
-	@$(V) -m pytest tests/site
+	@$(V) -m pytest -rs tests/site
 
 chapter: venv-book
 	@[ -n '$(CH)' ] || { echo 'say which chapter: make chapter CH=01-geom-intuition' >&2; exit 2; }

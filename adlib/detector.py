@@ -260,7 +260,6 @@ class Detector(OutlierMixin, BaseEstimator):
 
     @torch.no_grad()
     def _scores(self, x: torch.Tensor) -> np.ndarray:
-        self.model_.eval()
         return np.concatenate([self._score(rows)[:n].double().cpu().numpy() for rows, n in self._chunks(x)])
 
     def _chunks(self, x: torch.Tensor):

@@ -288,7 +288,6 @@ class GEOM(Detector):
         return max(1, 512 // len(self.model_.table))
 
     def _all_log_p(self, x):
-        self.model_.eval()
         return torch.cat([self._log_p(rows)[:n] for rows, n in self._chunks(x)])
 
     @torch.no_grad()

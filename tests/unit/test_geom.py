@@ -227,12 +227,27 @@ def test_log_softmax_is_the_classifiers_answer_to_each_transformed_image():
 
 
 def test_an_epoch_passes_over_every_image_under_every_transformation_once(monkeypatch):
-    x, seen = bars(10, 0), []
-    d = GEOM(table=transform_table(12, 3), net=small_cnn, epochs=1, batch_size=50)
+    x, seen = np.arange(10, dtype=np.uint8)[:, None, None, None].repeat(144, 3).reshape(10, 1, 12, 12), []
     draw = GEOM._draw
-    monkeypatch.setattr(GEOM, "_draw", lambda self, x, index, g: seen.append(index.clone()) or draw(self, x, index, g))
-    d.fit(x)
-    assert sorted(torch.cat(seen).tolist()) == list(range(10 * 72))
+
+    def record(self, x, index, generator):
+        images, label = draw(self, x, index, generator)
+        seen.extend(zip((images[:, 0, 0, 0] * 255).round().int().tolist(), label.tolist(), strict=True))
+        return images, label
+
+    monkeypatch.setattr(GEOM, "_draw", record)
+    GEOM(table=transform_table(12, 3), net=small_cnn, epochs=1, batch_size=50).fit(x)
+    assert sorted(seen) == [(image, kind) for image in range(10) for kind in range(72)]
+
+
+def test_a_drawn_image_carries_the_label_of_its_transformation():
+    table = transform_table(12, 3)
+    d = GEOM(table=table, net=small_cnn, epochs=1).fit(bars(4, 0))
+    x = torch.from_numpy(bars(4, 0))
+    images, label = d._draw(x, torch.tensor([0, 71, 72, 200]), None)
+    expected = apply_transforms(x.float() / 255, table)[[0, 0, 1, 2], [0, 71, 0, 56]]
+    torch.testing.assert_close(images, expected)
+    assert label.tolist() == [0, 71, 0, 56]
 
 
 def test_default_epochs_are_the_papers():
