@@ -147,6 +147,23 @@ def pad(x: np.ndarray, size: int) -> np.ndarray:
     return out
 
 
+def flip_and_rotate(x: np.ndarray, degrees: float, seed: int | Sequence[int]) -> np.ndarray:
+    """Images (n, c, h, w) uint8, each mirrored left to right at even odds and turned by up to `degrees` either way.
+
+    Angles are uniform; pixels are bilinear, and what turns in mirrors the border (Goyal et al. 2020, Table 4, names
+    flips and 30 degrees, but neither the distribution nor the border).
+    """
+    from scipy.ndimage import rotate
+
+    random = np.random.default_rng(seed)
+    flips, angles = random.random(len(x)) < 0.5, random.uniform(-degrees, degrees, len(x))
+    out = np.empty_like(x)
+    for i, (flip, angle) in enumerate(zip(flips, angles, strict=True)):
+        image = (x[i, :, :, ::-1] if flip else x[i]).astype(np.float32)
+        out[i] = rotate(image, angle, axes=(1, 2), reshape=False, order=1, mode="reflect").round()
+    return out
+
+
 def check_name(name: str) -> None:
     """Raises DataError when ``name`` is none of NAMES."""
     if name in NAMES or re.fullmatch("adbench/.+", str(name)):

@@ -29,7 +29,7 @@ RECORDED = Path("results/recorded")
 
 CANARY_ROWS = 32
 CANARY_STEPS = 2
-CANARY_BATCH = 1 << 20  # larger than 32 rows times any number of transforms, so an epoch is one step
+CANARY_ITEMS = 256  # training items of an epoch at most, all in one batch, so an epoch is one step
 CANARY_TOLERANCE = 1e-3  # relative to the largest absolute score
 
 Json = dict[str, Any]
@@ -63,11 +63,19 @@ class Experiment(BaseModel):
     anomaly: int | None = None  # None: all other classes
     n_train: int = Field(default=0, ge=0)  # 0: all
     rescore: dict[str, list[str]] = {}  # settings that are changed after fit, and the values to score with
+    n_test: int = Field(default=0, ge=0)  # test rows drawn with the seed; 0: all
+    turned: float = Field(default=0, ge=0, le=180)  # degrees for `data.flip_and_rotate` on all images; 0: as they are
+    epochs_at: list[int] = []  # scored also after these epochs, as _e3; a run of 3 epochs would give the same
+    hindsight: dict[str, list[float]] = {}  # OC-SVM: the best test AUROC over this grid, as _hindsight (an oracle)
+    seeds: list[int] | None = None  # instead of the sweep's
 
     @field_validator("data", "normal", mode="before")
     @classmethod
     def _one_or_many(cls, value: Any) -> Any:
         return value if isinstance(value, list) else [value]
+
+
+LATER = ("n_test", "turned", "epochs_at", "hindsight")  # in a point only where they say something: old keys hold
 
 
 class Sweep(BaseModel):
@@ -83,7 +91,7 @@ class Sweep(BaseModel):
         points: dict[str, Json] = {}
         seen: set[tuple[str, int]] = set()
         for experiment in self.experiments:
-            for point in _expand(experiment, self.seeds):
+            for point in _expand(experiment, experiment.seeds or range(self.seeds)):
                 if key_of(point) in points:
                     raise SweepError(f"the point {canonical(point)} stands twice in the sweep")
                 if (point["evidence"], point["seed"]) in seen:  # or two classes would pass for two seeds
@@ -94,8 +102,8 @@ class Sweep(BaseModel):
         return points
 
 
-def _expand(experiment: Experiment, seeds: int) -> Iterator[Json]:
-    for data, normal, seed in itertools.product(experiment.data, experiment.normal, range(seeds)):
+def _expand(experiment: Experiment, seeds: Sequence[int]) -> Iterator[Json]:
+    for seed, data, normal in itertools.product(seeds, experiment.data, experiment.normal):
         yield {
             "evidence": experiment.evidence.format(data=data.name, normal=normal),
             "method": experiment.method,
@@ -106,6 +114,7 @@ def _expand(experiment: Experiment, seeds: int) -> Iterator[Json]:
             "n_train": experiment.n_train,
             "rescore": experiment.rescore,
             "seed": seed,
+            **{name: value for name in LATER if (value := getattr(experiment, name))},
         }
 
 
@@ -293,27 +302,56 @@ def evaluate(point: Json) -> tuple[dict[str, float], Json, tuple[int, ...]]:
     if dataset.label != point["data"]["label"]:
         raise SweepError(f"the data here are {dataset.label!r}, but the sweep records {point['data']['label']!r}")
     split = data.one_vs_rest(dataset, point["normal"], point["anomaly"])
-    x_train, x_test = subset(split.x_train, point["n_train"], point["seed"]), split.x_test
-    if point["data"]["pad_to"]:
-        x_train, x_test = (data.pad(x, point["data"]["pad_to"]) for x in (x_train, x_test))
-    detector = build(point).fit(x_train)
-    scores = {
-        suffix: detector.set_params(**changes).anomaly_score(x_test) for suffix, changes in variants(point["rescore"])
-    }
-    values = {point["evidence"] + suffix: metrics.auroc(split.y_test, of_rows) for suffix, of_rows in scores.items()}
+    x_train, _ = subset(split.x_train, point["n_train"], point["seed"], "n_train")
+    x_test, rows = subset(split.x_test, point.get("n_test", 0), point["seed"], "n_test")
+    x_train, x_test = (_prepared(x, point, part) for part, x in enumerate((x_train, x_test)))
+    scores = _scores(point, x_train, x_test)
+    values = {point["evidence"] + suffix: metrics.auroc(split.y_test[rows], s) for suffix, s in scores.items()}
+    if point.get("hindsight"):
+        from .hindsight import ocsvm_in_hindsight
+
+        best = ocsvm_in_hindsight(x_train, x_test, split.y_test[rows], **point["hindsight"])
+        values[point["evidence"] + "_hindsight"] = best.auroc
     about = {"label": dataset.label, "exact": bool(dataset.exact), "fingerprint": dataset.fingerprint}
     return values, about, tuple(x_train.shape[1:])
 
 
-def subset(x: Any, n: int, seed: int) -> Any:
-    """`n` rows of `x`, drawn with the seed and left in their order; all of them for n = 0. Raises SweepError."""
-    if n == 0:
-        return x
-    if n > len(x):
-        raise SweepError(f"n_train={n} is more than the {len(x)} normal training rows")
+def _prepared(x: Any, point: Json, part: int) -> Any:
+    """The images of one part (0 train, 1 test), turned and padded as the point says."""
+    from adlib import data
+
+    if point.get("turned"):
+        x = data.flip_and_rotate(x, point["turned"], [point["seed"], part])
+    return data.pad(x, point["data"]["pad_to"]) if point["data"]["pad_to"] else x
+
+
+def _scores(point: Json, x_train: Any, x_test: Any) -> dict[str, Any]:
+    """{suffix: anomaly scores of x_test}, for the fitted detector's variants and after the epochs in between."""
+    detector, scores = build(point), {}
+
+    def score(mark: str = "") -> None:
+        asked = detector.get_params(deep=False)
+        for suffix, changes in variants(point["rescore"]):
+            scores[mark + suffix] = detector.set_params(**changes).anomaly_score(x_test)
+        detector.set_params(**asked)
+
+    def on_epoch(epoch: int, loss: float) -> None:
+        if epoch + 1 in point["epochs_at"]:
+            score(f"_e{epoch + 1}")
+
+    detector.fit(x_train, on_epoch=on_epoch if point.get("epochs_at") else None)
+    score()
+    return scores
+
+
+def subset(x: Any, n: int, seed: int, name: str) -> tuple[Any, Any]:
+    """(`n` rows of `x`, drawn with the seed and left in their order, and which); all for n = 0. Raises SweepError."""
     import numpy as np
 
-    return x[np.sort(np.random.default_rng(seed).choice(len(x), size=n, replace=False))]
+    if n > len(x):
+        raise SweepError(f"{name}={n} is more than the {len(x)} rows there are")
+    rows = np.sort(np.random.default_rng(seed).choice(len(x), size=n, replace=False)) if n else np.arange(len(x))
+    return x[rows], rows
 
 
 def build(point: Json, **changes: Any) -> Any:
@@ -376,12 +414,14 @@ def canary_rows(shape: Sequence[int]) -> Any:
 
 
 def canary(point: Json, shape: Sequence[int]) -> dict[str, list[float]]:
-    """{suffix: scores of the 32 rows after 2 training steps on them}, always on the CPU, one list a variant."""
+    """{suffix: scores of the 32 rows after 2 training steps on them}, on the CPU and in float32, one list a variant."""
     from adlib import METHODS
 
     known = METHODS[point["method"]]().get_params() if point["method"] in METHODS else {}
-    short = {"epochs": CANARY_STEPS, "batch_size": CANARY_BATCH, "device": "cpu"}
+    short = {"epochs": CANARY_STEPS, "batch_size": CANARY_ITEMS, "device": "cpu", "amp": False}
     detector = build(point, **{name: value for name, value in short.items() if name in known})
+    items = detector._items
+    detector._items = lambda x: min(items(x), CANARY_ITEMS)  # 72 transformations of 32 rows would take minutes
     rows = canary_rows(shape)
     detector.fit(rows)
     scores = {

@@ -23,8 +23,12 @@ DIGITS = "scikit-learn digits (8x8, bilinear to 32x32)"
 SPEC = {
     "profile": "reduced",
     "seeds": 2,
-    "defaults": {"method": "Mean", "data": {"name": "digits", "label": DIGITS}, "settings": {"lr": 0.5},
-                 "rescore": {"score": ["near", "far"]}},
+    "defaults": {
+        "method": "Mean",
+        "data": {"name": "digits", "label": DIGITS},
+        "settings": {"lr": 0.5},
+        "rescore": {"score": ["near", "far"]},
+    },
     "experiments": [
         {"evidence": "01-toy/auroc_8v3", "normal": 8, "anomaly": 3},
         {"evidence": "01-toy/auroc_{normal}", "normal": [3, 8], "settings": {"epochs": 4}},
@@ -45,10 +49,16 @@ class Mean(BaseEstimator):
         if self.score not in ("near", "far"):
             raise ValueError(f"score={self.score!r}: allowed are 'near' and 'far'")
 
-    def fit(self, X):
+    def fit(self, X, on_epoch=None):
         type(self).fits += 1
-        self.mean_ = X.mean(axis=0) * self.lr * self.epochs + self.random_state
+        for epoch in range(self.epochs):
+            self.mean_ = X.mean(axis=0) * self.lr * (epoch + 1) + self.random_state
+            if on_epoch is not None:
+                on_epoch(epoch, 0.0)
         return self
+
+    def _items(self, X):
+        return len(X)
 
     def anomaly_score(self, X):
         distance = np.abs(X - self.mean_).reshape(len(X), -1).mean(axis=1)
@@ -122,8 +132,8 @@ def test_points_are_the_product_of_classes_and_seeds(checkout):
     plain, longer = {"lr": 0.5}, {"lr": 0.5, "epochs": 4}
     assert told == [
         ("01-toy/auroc_8v3", 8, 3, 0, plain), ("01-toy/auroc_8v3", 8, 3, 1, plain),
-        ("01-toy/auroc_3", 3, None, 0, longer), ("01-toy/auroc_3", 3, None, 1, longer),
-        ("01-toy/auroc_8", 8, None, 0, longer), ("01-toy/auroc_8", 8, None, 1, longer),
+        ("01-toy/auroc_3", 3, None, 0, longer), ("01-toy/auroc_8", 8, None, 0, longer),
+        ("01-toy/auroc_3", 3, None, 1, longer), ("01-toy/auroc_8", 8, None, 1, longer),
     ]  # fmt: skip
 
 
@@ -149,8 +159,13 @@ def test_a_key_changes_with_everything_that_decides_the_values(tmp_path, change)
 
 
 def test_keys_are_the_same_in_another_process_and_do_not_depend_on_the_order_of_the_file(checkout):
-    there = subprocess.run([sys.executable, "-m", "adlib.companion.recorded", "keys", "toy"], text=True, check=True,
-                           capture_output=True, env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "7"})
+    there = subprocess.run(
+        [sys.executable, "-m", "adlib.companion.recorded", "keys", "toy"],
+        text=True,
+        check=True,
+        capture_output=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "7"},
+    )
     assert there.stdout.split() == keys() and len(keys()) == 6
     path, in_order = Path("results/sweeps/toy.yml"), {"lr": 0.5, "epochs": 2}
     both = [changed(SPEC, settings=settings) for settings in (in_order, dict(reversed(in_order.items())))]
@@ -212,7 +227,7 @@ def test_the_auroc_of_a_point_is_that_of_a_hand_made_run(checkout):
     values, _, shape = recorded.evaluate(point)
     digits = data.load("digits")
     train = digits.x_train[digits.y_train == 8]
-    train = np.pad(recorded.subset(train, 20, 0), ((0, 0), (0, 0), (2, 2), (2, 2)))
+    train = np.pad(recorded.subset(train, 20, 0, "n_train")[0], ((0, 0), (0, 0), (2, 2), (2, 2)))
     keep = (digits.y_test == 8) | (digits.y_test == 3)
     test = np.pad(digits.x_test[keep], ((0, 0), (0, 0), (2, 2), (2, 2)))
     scores = Mean(lr=0.5).fit(train).anomaly_score(test)
@@ -224,11 +239,12 @@ def test_the_auroc_of_a_point_is_that_of_a_hand_made_run(checkout):
 
 def test_a_subset_is_drawn_with_the_seed_and_keeps_the_order():
     x = np.arange(100)
-    one, two = recorded.subset(x, 10, 0), recorded.subset(x, 10, 1)
+    (one, rows), (two, _) = (recorded.subset(x, 10, seed, "n_train") for seed in (0, 1))
     assert len(set(one)) == 10 and (np.diff(one) > 0).all() and set(one) != set(two)
-    assert np.array_equal(one, recorded.subset(x, 10, 0)) and recorded.subset(x, 0, 0) is x
+    assert np.array_equal(one, recorded.subset(x, 10, 0, "n_test")[0]) and np.array_equal(one, x[rows])
+    assert np.array_equal(recorded.subset(x, 0, 0, "n_train")[0], x)
     with pytest.raises(recorded.SweepError, match="n_train=101 is more than the 100"):
-        recorded.subset(x, 101, 0)
+        recorded.subset(x, 101, 0, "n_train")
 
 
 @pytest.mark.parametrize(
@@ -251,9 +267,15 @@ def test_a_point_that_cannot_run_is_one_sentence_and_leaves_no_file(checkout, ca
 
 
 def test_names_in_a_sweep_become_networks_and_tables():
-    point = {"method": "GEOM", "seed": 3, "rescore": {"score": ["simple", "dirichlet"]},
-             "settings": {"net": "small_cnn", "table": {"size": 8, "shift": 2, "flips": [False], "rows": [0],
-                                                        "cols": [0, 2], "turns": [0]}}}
+    point = {
+        "method": "GEOM",
+        "seed": 3,
+        "rescore": {"score": ["simple", "dirichlet"]},
+        "settings": {
+            "net": "small_cnn",
+            "table": {"size": 8, "shift": 2, "flips": [False], "rows": [0], "cols": [0, 2], "turns": [0]},
+        },
+    }
     detector = recorded.build(point, epochs=1)
     assert detector.net is adlib.nets.small_cnn and detector.random_state == 3 and detector.epochs == 1
     first_row = np.asarray(detector.table)[1][:8]
@@ -373,8 +395,12 @@ def test_a_canary_takes_two_steps_with_the_settings_and_the_seed():
             return super()._draw(x, index, generator)
 
     table = {"size": 8, "shift": 0, "rows": [0], "cols": [0], "turns": [0]}
-    point = {"method": "GEOM", "seed": 0, "rescore": {"score": ["simple", "dirichlet"]},
-             "settings": {"net": "small_cnn", "epochs": 9, "batch_size": 7, "table": table}}
+    point = {
+        "method": "GEOM",
+        "seed": 0,
+        "rescore": {"score": ["simple", "dirichlet"]},
+        "settings": {"net": "small_cnn", "epochs": 9, "batch_size": 7, "table": table},
+    }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(adlib, "METHODS", {"GEOM": Counting})
         one = recorded.canary(point, (1, 8, 8))
