@@ -41,6 +41,13 @@ def preset(w):
     return [path] if os.path.exists(path) else []
 
 
+def kept(w):
+    """What a chapter may read besides data: sweeps and recorded lines with its values; the papers' tables, if it does."""
+    found = [path for path in SWEEPS + RECORDED if f"{w.slug}/" in Path(path).read_text(encoding="utf-8")]
+    papers = "adlib/companion/papers.py" in closure(f"notebooks/{w.slug}.py")
+    return found + (tree("adlib/companion/tables") if papers else [])
+
+
 def fingerprints(files):
     """Name and fingerprint of each data set that the files mention."""
     words = {word for path in files for word in re.findall(r"[\w/]+", Path(path).read_text(encoding="utf-8"))}
@@ -56,7 +63,7 @@ def fingerprint(name):
 
 def missing_points(w):
     """Keys of the sweep's points that are not recorded yet."""
-    command = [sys.executable, "-m", "adlib.companion.recorded", "keys", w.name]
+    command = [sys.executable, "-m", "adlib.companion.sweep", "keys", w.name]
     keys = subprocess.run(command, stdout=subprocess.PIPE, text=True)
     if keys.returncode:
         raise WorkflowError(f"sweep {w.name}: cannot tell which points are missing")
@@ -85,6 +92,7 @@ rule run_chapter:
         notebook="notebooks/{slug}.ipynb",
         modules=lambda w: closure(f"notebooks/{w.slug}.py"),
         preset=preset,
+        kept=kept,
         tools=[f"adlib/companion/{name}.py" for name in ("run", "canonical", "receipt")],
     output:
         RUN + ".ipynb",
@@ -101,7 +109,7 @@ rule run_chapter:
 
 rule canaries:
     input:
-        code("recorded"),
+        code("sweep"),
         SWEEPS,
         RECORDED,
     output:
@@ -112,7 +120,7 @@ rule canaries:
         versions=VERSIONS,
         data=fingerprints(SWEEPS),
     shell:
-        "exec python -m adlib.companion.recorded canaries {output} > {log} 2>&1"
+        "exec python -m adlib.companion.sweep canaries {output} > {log} 2>&1"
 
 
 rule claims:
@@ -192,7 +200,7 @@ rule site:
 
 rule sweep_point:
     input:
-        code("recorded"),
+        code("sweep"),
         "results/sweeps/{name}.yml",
     output:
         "build/sweeps/{name}/{key}.json",
@@ -201,7 +209,7 @@ rule sweep_point:
     params:
         versions=VERSIONS,
     shell:
-        "exec python -m adlib.companion.recorded point {wildcards.name} {wildcards.key} {output} > {log} 2>&1"
+        "exec python -m adlib.companion.sweep point {wildcards.name} {wildcards.key} {output} > {log} 2>&1"
 
 
 rule sweep:
@@ -214,5 +222,5 @@ rule sweep:
     shell:
         """
         [ -z '{input}' ] \
-            || python -m adlib.companion.recorded append {wildcards.name} build/sweeps/{wildcards.name} > {log} 2>&1
+            || python -m adlib.companion.sweep append {wildcards.name} build/sweeps/{wildcards.name} > {log} 2>&1
         """

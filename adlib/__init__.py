@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # read by type checkers and by adlib.companion.imports
+    from .autoencoder import Autoencoder
     from .detector import Detector
     from .geom import GEOM
     from .saving import load, save
@@ -16,9 +17,9 @@ if TYPE_CHECKING:  # read by type checkers and by adlib.companion.imports
     METHODS: dict[str, type[Detector]]
 
 __version__ = "0.1.0"
-__all__ = ["DeepSVDD", "Detector", "GEOM", "METHODS", "OCSVM", "load", "save"]
+__all__ = ["Autoencoder", "DeepSVDD", "Detector", "GEOM", "METHODS", "OCSVM", "load", "save"]
 
-_METHOD_HOME = {"DeepSVDD": "svdd", "GEOM": "geom", "OCSVM": "shallow"}
+_METHOD_HOME = {"Autoencoder": "autoencoder", "DeepSVDD": "svdd", "GEOM": "geom", "OCSVM": "shallow"}
 _HOME = _METHOD_HOME | {"Detector": "detector", "load": "saving", "save": "saving"}
 
 

@@ -1,4 +1,5 @@
-"""Networks. A factory takes the shape of one row and returns a module that maps rows to features, (n, ...) -> (n, f).
+"""Networks. A factory takes the shape of one row and returns a module that maps rows to features, (n, ...) -> (n, f),
+or, for the autoencoder, one with `encode` and `decode`.
 
 `Detector(net=...)` takes the factories at the end of this file, or one of yours.
 """
@@ -118,6 +119,39 @@ class WideResNet(nn.Module):
         return F.avg_pool2d(F.relu(self.norm(x)), self.pool).flatten(1)
 
 
+class DCGANAutoencoder(nn.Module):
+    """Convolutional autoencoder after DCGAN (Golan & El-Yaniv 2018, Section 5.1; Radford et al. 2016).
+
+    `encode` is the discriminator, (n, c, h, w) -> (n, code) in [-1, 1]: each strided convolution halves the image, with
+    batch norm and leaky ReLU. `decode` is the generator, with transposed convolutions, batch norm and ReLU.
+    The paper gives no details. 3x3 kernels and the tanh of the code are those of its code, leaky ReLU is DCGAN's (the
+    code has ReLU); its tanh of the pixels is left out, so that float images outside [-1, 1] can be drawn too.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], channels: tuple[int, ...], code: int):
+        super().__init__()
+        c, h, w = shape
+        if min(h, w) < 2 ** len(channels):
+            raise ValueError(f"Images of {h} x {w} are too small for the {len(channels)} halvings of this network.")
+        down, up = [], []
+        for c_in, c_out in zip((c, *channels[:-1]), channels, strict=True):
+            down += [nn.Conv2d(c_in, c_out, 3, 2, padding=1, bias=False), nn.BatchNorm2d(c_out), nn.LeakyReLU(0.2)]
+            even = (1 - h % 2, 1 - w % 2)  # 2 k - 1 and 2 k pixels both halve to k
+            back = nn.ConvTranspose2d(c_out, c_in, 3, 2, padding=1, output_padding=even, bias=not up)
+            up = [nn.BatchNorm2d(c_out), nn.ReLU(), back, *up]  # the first one made is the last layer, without a norm
+            h, w = -(-h // 2), -(-w // 2)
+        self.encoder = nn.Sequential(*down, nn.Flatten(), nn.Linear(channels[-1] * h * w, code), nn.Tanh())
+        self.decoder = nn.Sequential(
+            nn.Linear(code, channels[-1] * h * w, bias=False), nn.Unflatten(1, (channels[-1], h, w)), *up
+        )
+
+    def encode(self, x):
+        return self.encoder(x)
+
+    def decode(self, code):
+        return self.decoder(code)
+
+
 # ---- factories: shape of one row -> module
 
 
@@ -150,6 +184,11 @@ def wrn_10_4(shape):
 def wrn_16_8(shape):
     """WRN-16-8: GEOM's network for 64x64 images."""
     return WideResNet(shape, 16, 8)
+
+
+def dcgan_autoencoder(shape):
+    """DCGAN-type autoencoder: channels 64, 128, 256 and a code of 256 numbers, as in GEOM's code."""
+    return DCGANAutoencoder(shape, (64, 128, 256), 256)
 
 
 def features_of(net: nn.Module, shape: tuple[int, ...]) -> int:

@@ -16,20 +16,22 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from .recorded import Record, SweepError, canonical, records, write_by_rename
+from .recorded import Record, SweepError, canonical, records, value_keys, write_by_rename
 
 REGISTRY = Path(__file__).with_name("claims.yml")
 
 BORDER = 0.1  # share of a rule's edge within which a verdict is called borderline
 VERDICTS = ("reproduced", "direction only", "differs", "not comparable", "not run", "stale")
+OWN_TABLE = "the paper's own table"  # in place of the data set, where a claim has none
 BOUND_WORDS = {">=": "at least", "<=": "at most"}
 PAPERS = {
     "golan2018": "Golan and El-Yaniv 2018 (GEOM)",
@@ -48,15 +50,35 @@ class ClaimsError(ValueError):
     """The registry or a file of verdicts is not as it must be; the message is one sentence."""
 
 
+def keys_of(term: str) -> list[str]:
+    """The evidence keys a term stands for: itself, or one for each of "{0-9}" or "{0,1,4}". Raises ValueError."""
+    parts = re.fullmatch(r"(\d\d-[a-z0-9-]+/(?=.)[a-z0-9_]*)(?:\{((\d+)-(\d+)|[a-z0-9_,]+)\}([a-z0-9_]*))?", term)
+    if parts and not parts[2]:
+        return [term]
+    chosen = parts[2].split(",") if parts else []
+    if parts and parts[3]:
+        chosen = [str(i) for i in range(int(parts[3]), int(parts[4]) + 1)]
+    if len(set(chosen)) < max(2, len(chosen)) or "" in chosen:
+        wanted = "<slug>/<key>, and in the key at most one choice of two or more, such as {0-9} or {0,1,4}"
+        raise ValueError(f"{term!r} is no evidence: write {wanted}")
+    return [f"{parts[1]}{choice}{parts[5]}" for choice in chosen]
+
+
+def _term(text: str) -> str:
+    keys_of(text)
+    return text
+
+
 class Claim(BaseModel):
     """One entry of claims.yml.
 
-    What `evidence` and `tolerance` hold depends on the rule; "ours" is a mean over seeds:
-    - exact: one key; ours is the paper's value, up to 1e-9; no tolerance.
-    - value: one key; ours is within `tolerance` of the paper's value.
-    - order: two keys; ours of the first exceeds ours of the second by more than `tolerance`.
+    A term of `evidence` is a key, such as "01-toy/auroc_8", or a mean over keys, such as "01-toy/auroc_{0-9}".
+    What `evidence` and `tolerance` hold depends on the rule; "ours" is a mean over keys and seeds:
+    - exact: one term; ours is the paper's value, up to 1e-9; no tolerance.
+    - value: one term; ours is within `tolerance` of the paper's value.
+    - order: two terms; ours of the first exceeds ours of the second by more than `tolerance`.
       The paper's value is its own difference, where it gives one.
-    - bound: one key; ours keeps the bound `tolerance`, such as ">= 0.5".
+    - bound: ours, of one term or of the first minus the second, keeps the bound `tolerance`, such as ">= 0.5".
     `direction`, for exact and value, is a bound that says on which side the paper's number stands; ours that misses
     the number but keeps this bound is "direction only". Without it nothing but the number itself counts.
     """
@@ -69,8 +91,8 @@ class Claim(BaseModel):
     metric: str
     paper_value: float | None
     paper_spread: float | None
-    dataset: str  # as the data's label starts: MNIST, CIFAR-10
-    evidence: list[Annotated[str, Field(pattern=r"^\d\d-[a-z0-9-]+/[a-z0-9_]+$")]]
+    dataset: str | None  # as the data's label starts: MNIST, CIFAR-10; null: the paper's own table, computed again
+    evidence: list[Annotated[str, AfterValidator(_term)]]
     rule: Literal["exact", "value", "order", "bound"]
     tolerance: float | Bound | None
     direction: Bound | None
@@ -83,9 +105,11 @@ class Claim(BaseModel):
 
     @model_validator(mode="after")
     def _rule_is_whole(self) -> "Claim":
-        wanted = 0 if self.not_run else 2 if self.rule == "order" else 1
-        if len(self.evidence) != wanted:
-            raise ValueError(f"{len(self.evidence)} evidence keys, expected {wanted}")
+        wanted = (0,) if self.not_run else {"order": (2,), "bound": (1, 2)}.get(self.rule, (1,))
+        if len(self.evidence) not in wanted:
+            raise ValueError(f"{len(self.evidence)} evidence terms, expected {' or '.join(map(str, wanted))}")
+        if self.dataset is None and self.comparability == "stand-in-data":
+            raise ValueError("a claim without data set cannot be judged as stand-in-data")
         if self.rule in ("exact", "value"):
             if self.paper_value is None:
                 raise ValueError(f"the rule {self.rule!r} needs paper_value")
@@ -142,13 +166,15 @@ def rule_words(claim: Claim) -> str:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a run says about a claim: one list of per-seed numbers for each of the claim's keys."""
+    """What a run says about a claim: a list of numbers for each term, one a seed (see `_numbers`)."""
 
     source: Literal["recorded", "book"]
     profile: Literal["paper", "reduced", "book"]
     dataset_label: str
     exact: bool  # False: not the published pixels
     per_seed: tuple[tuple[float, ...], ...]
+    n_seeds: int = 1  # the smallest number of seeds of a key
+    same_seeds: bool = True  # all keys of all terms were run with the same seeds
     sweep: str | None = None
     stale: str = ""  # the reason, where it is stale
 
@@ -187,8 +213,10 @@ def comparability(claim: Claim, evidence: Evidence) -> Column:
     """The column of the table: the entry's own, or a lower one where the evidence has less than the claim asks for.
 
     Other data are a stand-in; other pixels are reduced; and what was not run at the paper's sizes is reduced,
-    but for an exact rule, which recomputes something and has no size.
+    but for an exact rule, which recomputes something and has no size. A paper's own table has neither data nor size.
     """
+    if claim.dataset is None:
+        return claim.comparability
     if claim.comparability == "stand-in-data" or not same_dataset(claim.dataset, evidence.dataset_label):
         return "stand-in-data"
     if not evidence.exact:
@@ -198,14 +226,14 @@ def comparability(claim: Claim, evidence: Evidence) -> Column:
     return claim.comparability
 
 
-def same_dataset(name: str, label: str) -> bool:
-    """Whether the label names this data set: "CIFAR-10 (JPEG-75)" is CIFAR-10, "CIFAR-100" is not."""
-    return re.match(re.escape(name) + r"(?![\w-])", label, re.IGNORECASE) is not None
+def same_dataset(name: str | None, label: str) -> bool:
+    """Whether the label names this data set, None for any: "CIFAR-10 (JPEG-75)" is CIFAR-10, "CIFAR-100" is not."""
+    return name is None or re.match(re.escape(name) + r"(?![\w-])", label, re.IGNORECASE) is not None
 
 
 def ours(evidence: Evidence) -> float:
-    """Mean over seeds; with two keys, the first mean minus the second."""
-    means = [sum(seeds) / len(seeds) for seeds in evidence.per_seed]
+    """Mean over seeds; with two terms, the first mean minus the second."""
+    means = [_mean(seeds) for seeds in evidence.per_seed]
     return means[0] if len(means) == 1 else means[0] - means[1]
 
 
@@ -262,11 +290,13 @@ def find_evidence(claim: Claim, recorded: Sequence[Record], canaries: Mapping[st
 
 
 def _from_record(claim: Claim, record: Record, canaries: Mapping[str, Any]) -> Evidence | None:
-    lines = sorted(record.lines.values(), key=lambda line: line["point"]["seed"])
-    per_key = [[line for line in lines if key in line["values"]] for key in claim.evidence]
-    if not per_key or any(len(of_key) < record.sweep.seeds for of_key in per_key):
+    terms = [keys_of(term) for term in claim.evidence]
+    wanted = {key for keys in terms for key in keys}
+    planned = Counter(key for point in record.points.values() for key in value_keys(point))
+    used = sorted((line for line in record.lines.values() if wanted & line["values"].keys()), key=_seed)
+    runs = {key: {_seed(line): line["values"][key] for line in used if key in line["values"]} for key in wanted}
+    if not wanted or any(len(runs[key]) < max(1, planned[key]) for key in wanted):
         return None
-    used = [line for of_key in per_key for line in of_key]
     not_checked = {"ok": False, "reason": "its canary was not checked here"}
     reasons = [check["reason"] for check in (canaries.get(line["key"], not_checked) for line in used)
                if not check["ok"]]
@@ -278,24 +308,49 @@ def _from_record(claim: Claim, record: Record, canaries: Mapping[str, Any]) -> E
         sweep=record.name,
         dataset_label=used[0]["dataset"]["label"],
         exact=all(line["dataset"]["exact"] for line in used),
-        per_seed=tuple(tuple(line["values"][key] for line in of_key)
-                       for key, of_key in zip(claim.evidence, per_key, strict=True)),
+        **_numbers([[runs[key] for key in keys] for keys in terms]),
         stale=f"sweep {record.name}: {reasons[0]}" if reasons else "",
     )
 
 
+def _seed(line: Json) -> int:
+    return line["point"]["seed"]
+
+
 def _from_book(claim: Claim, runs: Path) -> Evidence | None:
-    found = [_receipt_value(runs, *key.split("/")) for key in claim.evidence]
-    if not found or None in found or len({data["fingerprint"] for data, _ in found}) > 1:
+    found = [[_receipt_value(runs, *key.split("/")) for key in keys_of(term)] for term in claim.evidence]
+    every = [value for values in found for value in values]
+    if not every or None in every or len({data["fingerprint"] for data, _ in every}) > 1:
         return None
-    data = found[0][0]
+    data = every[0][0]
     return Evidence(
         source="book",
         profile="book",
         dataset_label=data["label"],
         exact=bool(data["exact"]),
-        per_seed=tuple(tuple(seeds) for _, seeds in found),
+        **_numbers([[dict(enumerate(seeds)) for _, seeds in values] for values in found]),
     )
+
+
+def _numbers(terms: Sequence[Sequence[Mapping[int, float]]]) -> Json:
+    """{per_seed, n_seeds, same_seeds} of Evidence, from {seed: value} of each key of each term.
+
+    A term whose keys were run with the same seeds has one number a seed, the mean over the keys; another has a single
+    number, the mean over the keys of each key's mean.
+    """
+    per_seed = []
+    for keys in terms:
+        if len({tuple(runs) for runs in keys}) == 1:
+            per_seed.append(tuple(_mean(values) for values in zip(*(runs.values() for runs in keys), strict=True)))
+        else:
+            per_seed.append((_mean([_mean(runs.values()) for runs in keys]),))
+    seeds = [tuple(runs) for keys in terms for runs in keys]
+    return {"per_seed": tuple(per_seed), "n_seeds": min(map(len, seeds)), "same_seeds": len(set(seeds)) == 1}
+
+
+def _mean(values: Iterable[float]) -> float:
+    numbers = list(values)
+    return sum(numbers) / len(numbers)
 
 
 def _receipt_value(runs: Path, slug: str, key: str) -> tuple[Json, list[float]] | None:
@@ -310,10 +365,10 @@ def _receipt_value(runs: Path, slug: str, key: str) -> tuple[Json, list[float]] 
 
 
 def interval(evidence: Evidence) -> list[float] | None:
-    """Bootstrap interval over seeds of `ours`; None for two keys with different numbers of seeds."""
+    """Bootstrap interval over seeds of `ours`; None when keys were run with different seeds."""
     from adlib.metrics import bootstrap_ci
 
-    if len({len(seeds) for seeds in evidence.per_seed}) > 1:
+    if not evidence.same_seeds:
         return None
     seeds = [row[0] if len(row) == 1 else row[0] - row[1] for row in zip(*evidence.per_seed, strict=True)]
     return [float(end) for end in bootstrap_ci(seeds)]
@@ -339,13 +394,13 @@ def _row(claim: Claim, evidence: Evidence | None, runs: Path) -> Json:
         "rule_words": rule_words(claim),
         **result._asdict(),
         "value": ours(evidence) if evidence else None,
-        "interval": interval(evidence) if evidence else None,
-        "n_seeds": min(len(seeds) for seeds in evidence.per_seed) if evidence else 0,
+        "interval": interval(evidence) if evidence and claim.dataset else None,
+        "n_seeds": evidence.n_seeds if evidence else 0,
         "evidence": {
             "source": evidence.source if evidence else None,
             "sweep": evidence.sweep if evidence else None,
             "keys": list(claim.evidence),
-            "dataset_label": evidence.dataset_label if evidence else None,
+            "dataset_label": (evidence.dataset_label if claim.dataset else OWN_TABLE) if evidence else None,
             "profile": evidence.profile if evidence else None,
         },
         "column": comparability(claim, evidence) if evidence else None,
@@ -357,13 +412,14 @@ def _row(claim: Claim, evidence: Evidence | None, runs: Path) -> Json:
 def _summary(record: Record, canaries: Mapping[str, Any]) -> Json:
     """What the scoreboard says about a sweep; no dates, no hosts."""
     lines = list(record.lines.values())
+    seeds = Counter(point["evidence"] for point in record.points.values())
     reasons = {check["reason"] for key, check in canaries.items() if key in record.lines and not check["ok"]}
     return {
         "sweep": record.name,
         "profile": record.sweep.profile,
         "points": len(record.points),
         "recorded": len(lines),
-        "seeds": record.sweep.seeds,
+        "seeds": sorted(set(seeds.values())),  # how many an experiment plans
         "datasets": sorted({line["dataset"]["label"] for line in lines}),
         "commits": sorted({line["commit"][:10] for line in lines}),
         "torch": sorted({line["versions"]["torch"] for line in lines}),
@@ -449,7 +505,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _compute(options: argparse.Namespace) -> int:
-    canaries = _read_json(options.canaries, "python -m adlib.companion.recorded canaries OUT writes it")
+    canaries = _read_json(options.canaries, "python -m adlib.companion.sweep canaries OUT writes it")
     _write_json(options.out, compute(load(), options.runs, options.recorded, canaries))
     return 0
 

@@ -68,6 +68,17 @@ def badge(row: Json) -> str:
     return html + (' <span class="borderline">borderline</span>' if row["borderline"] else "")
 
 
+def evidence_text(row: Json) -> str:
+    """Where our value comes from: seeds, data, kind of run; "" for a claim that was not run."""
+    evidence = row["evidence"]
+    if not evidence["source"]:
+        return ""
+    seeds = [count(row["n_seeds"], "seed")] if row["dataset"] else []  # a paper's own table has none
+    if seeds and not row["interval"]:
+        seeds = [f"at least {seeds[0]} each"]
+    return ", ".join([*seeds, evidence["dataset_label"], SOURCES[evidence["source"], evidence["profile"]]])
+
+
 # Scoreboard
 
 
@@ -122,9 +133,7 @@ def _ours(row: Json) -> str:
     if row["interval"]:
         low, high = row["interval"]
         text += f" [{number(low)}, {number(high)}]"
-    evidence = row["evidence"]
-    source = SOURCES[evidence["source"], evidence["profile"]]
-    return text + small(escape(f"{count(row['n_seeds'], 'seed')}, {evidence['dataset_label']}, {source}"))
+    return text + small(escape(evidence_text(row)))
 
 
 def _verdict(row: Json) -> str:
@@ -159,7 +168,7 @@ def _recorded(sweeps: Sequence[Json]) -> list[str]:
         [
             f"<code>{escape(sweep['sweep'])}</code>",
             f"{sweep['recorded']} of {sweep['points']}",
-            str(sweep["seeds"]),
+            " to ".join(str(n) for n in sorted({min(sweep["seeds"]), max(sweep["seeds"])})),
             escape(f"{', '.join(sweep['datasets'])} ({sweep['profile']})"),
             _state(sweep),
             ", ".join(f"<code>{commit}</code>" for commit in sweep["commits"]),
@@ -168,7 +177,7 @@ def _recorded(sweeps: Sequence[Json]) -> list[str]:
         for sweep in begun
     ]
     header = ["Sweep", "Points", "Seeds", "Data", "State", "Commit", "Made with"]
-    return [intro, table("Recorded sweeps", header, lines)]
+    return [intro, table("Recorded sweeps; the seeds are those of each experiment in it", header, lines)]
 
 
 def _state(sweep: Json) -> str:

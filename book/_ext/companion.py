@@ -14,7 +14,7 @@ from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from adlib.companion.claims import VERDICTS
-from adlib.companion.pages import SOURCES, count, number
+from adlib.companion.pages import evidence_text, number
 
 CHAPTER = re.compile(r"notebooks/\d\d-[a-z0-9-]+")
 
@@ -42,15 +42,6 @@ def paper_text(claim):
     """The paper's value with its spread, for example ``0.646`` or ``0.993 ± 0.001``."""
     spread = claim["paper_spread"]
     return number(claim["paper_value"]) + (f" ± {number(spread)}" if spread is not None else "")
-
-
-def evidence_text(claim):
-    """Where our value comes from: seeds, data, kind of run."""
-    evidence = claim["evidence"]
-    if not evidence["source"]:
-        return ""
-    source = SOURCES[evidence["source"], evidence["profile"]]
-    return f"{count(claim['n_seeds'], 'seed')}, {evidence['dataset_label']}, {source}"
 
 
 def rule(claim):

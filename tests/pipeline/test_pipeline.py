@@ -15,7 +15,7 @@ from . import miniatures
 from .conftest import ROOT, alive, children, kernels_below, wait_for
 
 TOY = "def double(x):\n    return 2 * x\n"
-RECORDED = """import sys
+SWEEP = """import sys
 from pathlib import Path
 
 command, first, *rest = sys.argv[1:]
@@ -31,7 +31,7 @@ else:
 """
 FILES = {
     "adlib/toy.py": TOY,
-    "adlib/companion/recorded.py": RECORDED,
+    "adlib/companion/sweep.py": SWEEP,
     "adlib/companion/claims.py": "import sys, pathlib; pathlib.Path(sys.argv[5]).write_text('{}')\n",
     "adlib/companion/pages.py": "import sys, pathlib; pathlib.Path(sys.argv[5]).write_text('# ' + sys.argv[1])\n",
     "results/recorded/tiny.jsonl": "aa",
@@ -43,7 +43,7 @@ FILES = {
     "_toc.yml": "format: jb-book\nroot: book/index\nchapters:\n"
     + "".join(f"- file: {f}\n" for f in ("notebooks/01-plain", "notebooks/02-toy", "book/scoreboard", "book/status")),
 }
-USES_TOY = "from adlib.toy import double\n\ndouble(2)"
+USES_TOY = "from adlib.companion import papers\nfrom adlib.toy import double\n\ndouble(2)"
 NO_SITE = ("all", "--until", "claims")  # the site takes longer than all the rest
 COLD = ["canaries", "claims", "pages", "run_chapter book 01-plain", "run_chapter book 02-toy", "site", "stage"]
 
@@ -113,6 +113,17 @@ def test_a_second_run_does_nothing(project):
 def test_an_edited_module_runs_its_importers_again_and_no_other(project):
     (project / "adlib" / "toy.py").write_text(TOY.replace("2 * x", "x + x"))
     assert jobs(pipeline(project, *NO_SITE)) == ["claims", "run_chapter book 02-toy"]
+
+
+def test_records_and_tables_run_the_chapters_that_read_them_again_and_no_other(project):
+    table = project / "adlib/companion/tables/golan2018-1.csv"
+    table.write_text(table.read_text() + "CatsVsDogs,NEW,0,50.0,\n")
+    assert jobs(pipeline(project, *NO_SITE)) == ["claims", "run_chapter book 02-toy"]
+    for name in ("sweeps/tiny.yml", "recorded/tiny.jsonl"):
+        (project / "results" / name).write_text("aa 02-toy/answer\n")
+        assert jobs(pipeline(project, *NO_SITE)) == ["canaries", "claims", "run_chapter book 02-toy"]
+    (project / "results/recorded/other.jsonl").write_text("03-other/answer, like 02-toy\n")
+    assert jobs(pipeline(project, *NO_SITE)) == ["canaries", "claims"]
 
 
 def test_an_edited_page_runs_no_chapter_again(project):

@@ -26,6 +26,7 @@ from adlib.nets import small_cnn
 
 # settings that make a method quick on the small data below
 QUICK = {
+    "Autoencoder": {"epochs": 10, "batch_size": 16},
     "DeepSVDD": {"epochs": 60, "batch_size": 16, "lr": 3e-3},
     "GEOM": {"table": transform_table(16, 4, rows=(0,), cols=(0,)), "net": small_cnn, "epochs": 4, "batch_size": 64},
     "OCSVM": {},
@@ -503,12 +504,28 @@ def test_truncated_missing_and_unfitted(name, fitted, tmp_path):
     assert not (tmp_path / "unfitted").exists()
 
 
+class OwnNet(torch.nn.Linear):
+    """Features of flattened rows, and a way back, so that every method can train it."""
+
+    def __init__(self, shape, features):
+        super().__init__(int(np.prod(shape)), features, bias=False)
+        self.shape = shape
+
+    def forward(self, x):
+        return super().forward(x.flatten(1))
+
+    encode = forward
+
+    def decode(self, code):
+        return (code @ self.weight).view(-1, *self.shape)
+
+
 def own_net(shape):
-    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(int(np.prod(shape)), 4, bias=False))
+    return OwnNet(shape, 4)
 
 
 def narrower_net(shape):
-    return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(int(np.prod(shape)), 3, bias=False))
+    return OwnNet(shape, 3)
 
 
 @pytest.mark.parametrize("name", TRAINED)

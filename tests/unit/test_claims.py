@@ -102,6 +102,17 @@ def test_evidence_below_the_claims_protocol_lowers_the_column(own, rule, changes
     assert c.comparability(claim(rule, comparability=own), evidence(*HELD[rule], **changes)) == column
 
 
+@pytest.mark.parametrize("own", ["same-protocol", "reduced"])
+@pytest.mark.parametrize("rule", RULES)
+def test_a_papers_own_table_is_compared_whatever_the_data(own, rule):
+    entry = claim(rule, dataset=None, comparability=own)
+    for changes in ({}, {"dataset_label": "scikit-learn digits"}, {"exact": False}, {"profile": "book"}):
+        run = evidence(*HELD[rule], **changes)
+        assert c.comparability(entry, run) == own
+        assert c.judge(entry, run) == ("direction only" if own == "reduced" else "reproduced", False, "")
+        assert c.judge(entry, evidence(*FAILED[rule], **changes)).verdict == "differs"
+
+
 @pytest.mark.parametrize(
     "name, label, same",
     [
@@ -156,6 +167,12 @@ def test_borderline_is_a_tenth_of_the_edge(rule, changes, ours, verdict, borderl
     assert c.judge(claim(rule, **changes), evidence(*ours))[:2] == (verdict, borderline)
 
 
+def test_a_bound_may_be_on_a_difference():
+    entry = claim("bound", tolerance="<= 0.02", evidence=KEYS)
+    assert c.judge(entry, evidence(0.91, 0.9)).verdict == "reproduced"
+    assert c.judge(entry, evidence(0.95, 0.9)).verdict == "differs"
+
+
 def test_the_edge_itself_still_holds():
     assert c.judge(claim(), evidence(0.94)).verdict == "reproduced"
     assert c.judge(claim("bound"), evidence(0.5)).verdict == "reproduced"
@@ -175,13 +192,14 @@ def test_the_registry_is_valid_and_its_links_lead_somewhere():
 
 def test_evidence_keys_belong_to_the_claims_chapter_or_sweep():
     planned = {
-        point["evidence"] + suffix
+        key
         for record in recorded.records(ROOT / "results/recorded")
         for point in record.points.values()
-        for suffix, _ in recorded.variants(point["rescore"])
+        for key in recorded.value_keys(point)
     }
-    auroc = {key for entry in c.load() for key in entry.evidence if "/auroc_" in key and key.startswith("01-")}
-    assert auroc and auroc <= planned
+    every = {key for entry in c.load() for term in entry.evidence for key in c.keys_of(term)}
+    auroc = {key for key in every if re.match(r"(01|02)-[a-z0-9-]+/(auroc|ocsvm|set)_", key)}
+    assert auroc and not auroc - planned
 
 
 @pytest.mark.parametrize(
@@ -195,13 +213,26 @@ def test_evidence_keys_belong_to_the_claims_chapter_or_sweep():
         ({"tolerance": 0.0}, "the rule 'exact'"),
         ({"tolerance": "about 0.1"}, "tolerance"),
         ({"paper_value": None}, "needs paper_value"),
-        ({"evidence": KEYS}, "2 evidence keys, expected 1"),
-        ({"evidence": []}, "0 evidence keys, expected 1"),
-        ({"not_run": "later"}, "1 evidence keys, expected 0"),
+        ({"evidence": KEYS}, "2 evidence terms, expected 1"),
+        ({"evidence": []}, "0 evidence terms, expected 1"),
+        ({"not_run": "later"}, "1 evidence terms, expected 0"),
+        ({**RULES["order"], "direction": None, "evidence": KEYS[:1]}, "1 evidence terms, expected 2"),
+        ({**RULES["bound"], "direction": None, "evidence": KEYS + KEYS}, "4 evidence terms, expected 1 or 2"),
         ({"rule": "bound", "tolerance": ">= 0.5"}, "takes no direction"),
         ({"rule": "order", "evidence": KEYS, "direction": None, "tolerance": ">= 0.5"}, "does not fit"),
         ({"id": "Toy 1"}, "id"),
         ({"evidence": ["auroc"]}, "evidence.0"),
+        ({"evidence": ["01-toy/"]}, "'01-toy/' is no evidence: write <slug>/<key>"),
+        ({"evidence": ["01-toy/Auroc"]}, "is no evidence"),
+        ({"evidence": ["01-toy/a_{0-2}_{3-4}"]}, "at most one choice"),
+        ({"evidence": ["{01-02}-toy/a"]}, "is no evidence"),
+        ({"evidence": ["01-toy/a_{3-3}"]}, "of two or more, such as {0-9} or {0,1,4}"),
+        ({"evidence": ["01-toy/a_{4-1}"]}, "of two or more"),
+        ({"evidence": ["01-toy/a_{1,1}"]}, "of two or more"),
+        ({"evidence": ["01-toy/a_{1,}"]}, "of two or more"),
+        ({"evidence": ["01-toy/a_{}"]}, "of two or more"),
+        ({"evidence": ["01-toy/a_{0-2"]}, "of two or more"),
+        ({"dataset": None, "comparability": "stand-in-data"}, "without data set"),
     ],
 )
 def test_a_bad_entry_is_one_sentence_that_names_the_claim(tmp_path, changes, words):
@@ -211,6 +242,20 @@ def test_a_bad_entry_is_one_sentence_that_names_the_claim(tmp_path, changes, wor
         c.load(tmp_path / "claims.yml")
     assert str(error.value).startswith(f"claim {entry['id']}: ") and words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "term, keys",
+    [
+        ("01-toy/auroc", ["01-toy/auroc"]),
+        ("01-toy/a_{0-2}_far", ["01-toy/a_0_far", "01-toy/a_1_far", "01-toy/a_2_far"]),
+        ("01-toy/a_{9-11}", ["01-toy/a_9", "01-toy/a_10", "01-toy/a_11"]),
+        ("01-toy/{0,4}", ["01-toy/0", "01-toy/4"]),
+        ("01-toy/{flip,turn}_x", ["01-toy/flip_x", "01-toy/turn_x"]),
+    ],
+)
+def test_a_term_stands_for_its_keys(term, keys):
+    assert c.keys_of(term) == keys and claim(evidence=[term]).evidence == [term]
 
 
 def test_a_missing_field_and_an_id_that_stands_twice_are_refused(tmp_path):
@@ -249,10 +294,12 @@ class Results:
         self.sweep("b-paper", "paper", 0.1)
         self.book(0.3)
 
-    def sweep(self, name, profile, value, seeds=2, recorded_seeds=2, **line):
+    def sweep(self, name, profile, value, seeds=2, recorded_seeds=2, own_seeds=None, **line):
+        """`own_seeds` holds a list of seeds for each of KEYS, instead of the sweep's."""
         spec = {"profile": profile, "seeds": seeds, "experiments": [
-            {"evidence": key.removesuffix("_dirichlet"), "method": "GEOM", "normal": 8,
-             "data": {"name": "mnist", "label": "MNIST"}, "rescore": {"score": ["dirichlet"]}} for key in KEYS]}
+            {"evidence": key.removesuffix("_dirichlet"), "method": "GEOM", "normal": 8, "seeds": own,
+             "data": {"name": "mnist", "label": "MNIST"}, "rescore": {"score": ["dirichlet"]}}
+            for key, own in zip(KEYS, own_seeds or [None, None], strict=True)]}
         (self.folder / f"sweeps/{name}.yml").write_text(yaml.safe_dump(spec))
         points = recorded.read_sweep(self.folder / f"sweeps/{name}.yml").points()
         lines = [
@@ -264,8 +311,9 @@ class Results:
         (self.folder / f"recorded/{name}.jsonl").write_text("".join(json.dumps(x) + "\n" for x in lines))
         self.canaries[name] = {x["key"]: {"ok": True, "max_rel": 0.0, "reason": "", "data": "same"} for x in lines}
 
-    def book(self, value, label="MNIST", profile="book"):
+    def book(self, value, label="MNIST", profile="book", **per_seed):
         values = {key.split("/")[1]: {"mean": value, "per_seed": [value]} for key in KEYS}
+        values |= {key: {"mean": sum(seeds) / len(seeds), "per_seed": seeds} for key, seeds in per_seed.items()}
         receipt = {"dataset": {"label": label, "exact": True, "fingerprint": "f"}, "values": values}
         (self.folder / "runs/01-toy.results.json").write_text(json.dumps(receipt))
         (self.folder / "runs/01-toy.run.json").write_text(json.dumps({"profile": profile}))
@@ -316,6 +364,89 @@ def test_an_unfinished_sweep_does_not_count(results):
     assert results.find().sweep == "a-reduced"
 
 
+BOTH = "01-toy/auroc_{flip,shift}_dirichlet"  # a mean over KEYS
+
+
+def test_a_term_over_keys_with_the_same_seeds_is_their_mean_for_each_seed(results):
+    path = results.folder / "recorded/b-paper.jsonl"
+    lines = [json.loads(text) for text in path.read_text().splitlines()]
+    for line in lines:
+        line["values"] = {key: value + 0.2 * ("shift" in key) for key, value in line["values"].items()}
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = results.find(claim(evidence=[BOTH]))
+    assert found.per_seed == (pytest.approx((0.2, 0.21)),) and (found.n_seeds, found.same_seeds) == (2, True)
+    assert c.ours(found) == pytest.approx(0.205) and c.interval(found) == pytest.approx([0.2, 0.21])
+    against = results.find(claim("order", evidence=[BOTH, KEYS[0]]))
+    assert c.ours(against) == pytest.approx(0.1) and c.interval(against) == pytest.approx([0.1, 0.1])  # seed by seed
+
+
+def test_a_term_over_keys_with_different_seeds_is_one_number_without_an_interval(results):
+    results.sweep("b-paper", "paper", 0.1, own_seeds=[[0, 1, 2, 3], [0]])
+    found = results.find(claim(evidence=[BOTH]))
+    assert found.sweep == "a-reduced"  # only seeds 0 and 1 of the first key are recorded
+    results.sweep("b-paper", "paper", 0.1, own_seeds=[[0, 1, 2, 3], [0]], recorded_seeds=4)
+    found = results.find(claim(evidence=[BOTH]))
+    assert found.sweep == "b-paper" and found.per_seed == (pytest.approx(((0.115 + 0.1) / 2,)),)
+    assert (found.n_seeds, found.same_seeds, c.interval(found)) == (1, False, None)
+    (row,) = results.compute(claim(evidence=[BOTH]))["claims"]
+    assert (row["n_seeds"], row["interval"]) == (1, None) and row["evidence"]["keys"] == [BOTH]
+
+
+def test_seeds_are_paired_by_what_they_are_not_by_how_many(results):
+    results.sweep("b-paper", "paper", 0.1, own_seeds=[[0, 1], [2, 3]], recorded_seeds=4)
+    found = results.find(claim("order"))
+    assert found.per_seed == ((0.1, 0.11), pytest.approx((0.12, 0.13))) and c.interval(found) is None
+    assert found.n_seeds == 2 and c.ours(found) == pytest.approx(-0.02)
+    found = results.find(claim(evidence=[BOTH]))
+    assert found.per_seed == (pytest.approx((0.115,)),) and c.interval(found) is None
+
+
+def test_every_seed_that_an_experiment_plans_counts_whatever_the_sweep_says(results):
+    results.sweep("b-paper", "paper", 0.1, seeds=5, own_seeds=[[0, 1], [0, 1]])
+    assert results.find().sweep == "b-paper"
+    results.sweep("b-paper", "paper", 0.1, seeds=1, own_seeds=[[0, 1, 2], [0, 1]], recorded_seeds=2)
+    assert results.find().sweep == "a-reduced"  # seed 2 of the first key is missing
+    assert results.find(claim(evidence=KEYS[1:])).sweep == "b-paper"
+
+
+def test_a_key_that_only_one_of_two_experiments_gives_is_complete_with_its_points(results):
+    path = results.folder / "sweeps/b-paper.yml"
+    spec = yaml.safe_load(path.read_text())
+    first = {**spec["experiments"][0], "seeds": [0]}
+    spec["experiments"] = [{**first, "epochs_at": [3]}, {**first, "seeds": [1]}]
+    path.write_text(yaml.safe_dump(spec))
+    points = recorded.read_sweep(path).points()
+    text = (results.folder / "recorded/a-reduced.jsonl").read_text().splitlines()[0]
+    lines = [{**json.loads(text), "key": key, "point": point, "values": dict.fromkeys(recorded.value_keys(point), 0.7)}
+             for key, point in points.items()]
+    (results.folder / "recorded/b-paper.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    results.canaries["b-paper"] = {key: {"ok": True, "reason": ""} for key in points}
+    early = results.find(claim(evidence=["01-toy/auroc_flip_e3_dirichlet"]))
+    assert early.sweep == "b-paper" and early.per_seed == ((0.7,),)
+    assert results.find().per_seed == ((0.7, 0.7),)
+
+
+def test_a_term_over_keys_of_the_books_run(results):
+    for name in ("a-reduced", "b-paper"):
+        (results.folder / f"recorded/{name}.jsonl").unlink()
+    results.book(0.3, x_0=[0.1, 0.2], x_1=[0.3, 0.6], x_2=[0.7])
+    found = results.find(claim(evidence=["01-toy/x_{0-1}"]))
+    assert found.source == "book" and found.per_seed == (pytest.approx((0.2, 0.4)),) and found.n_seeds == 2
+    found = results.find(claim(evidence=["01-toy/x_{0-2}"]))
+    assert found.per_seed == (pytest.approx(((0.15 + 0.45 + 0.7) / 3,)),) and c.interval(found) is None
+    assert results.find(claim(evidence=["01-toy/x_{0-3}"])) is None
+    assert c.judge(claim(evidence=["01-toy/x_{0-3}"]), None).reason == "no run holds 01-toy/x_{0-3}"
+
+
+def test_a_papers_own_table_is_found_in_a_run_on_stand_in_data_and_its_row_says_so(results):
+    results.book(0.3, label="scikit-learn digits", mean_of_table=[0.9])
+    entry = claim("exact", dataset=None, evidence=["01-toy/mean_of_table"])
+    assert results.find(claim(dataset=None)).sweep == "b-paper"  # the run's data do not come before a record
+    (row,) = results.compute(entry)["claims"]
+    assert (row["verdict"], row["value"], row["interval"]) == ("reproduced", 0.9, None)
+    assert row["evidence"]["dataset_label"] == "the paper's own table" and row["column"] == "same-protocol"
+
+
 def test_lines_on_different_data_do_not_count_together(results):
     path = results.folder / "recorded/b-paper.jsonl"
     lines = [json.loads(text) for text in path.read_text().splitlines()]
@@ -360,7 +491,13 @@ def test_compute_says_everything_the_pages_need(results):
     assert third["evidence"]["source"] is None and third["chapter_built"] is False
     assert [(s["sweep"], s["recorded"], s["points"]) for s in done["recorded"]] == [("a-reduced", 4, 4),
                                                                                     ("b-paper", 4, 4)]
+    assert [s["seeds"] for s in done["recorded"]] == [[2], [2]]
     json.dumps(done, allow_nan=False)
+
+
+def test_the_seeds_of_a_sweep_are_those_that_its_experiments_plan(results):
+    results.sweep("b-paper", "paper", 0.1, seeds=5, own_seeds=[[0, 1, 7], None])
+    assert [s["seeds"] for s in results.compute(claim())["recorded"]] == [[2], [3, 5]]
 
 
 def test_the_commands_write_check_and_find_a_changed_verdict(results, monkeypatch, tmp_path, capsys):

@@ -527,6 +527,50 @@ def test_pad():
         data.pad(x, 27)
 
 
+def test_flip_and_rotate_by_nothing_keeps_or_mirrors_each_image():
+    x = pixels(200, 2, 9, 7)
+    before = x.copy()
+    x.flags.writeable = False
+    out = data.flip_and_rotate(x, 0, 3)
+    assert out.shape == x.shape and out.dtype == np.uint8
+    kept = np.array([np.array_equal(a, b) for a, b in zip(out, x, strict=True)])
+    mirrored = np.array([np.array_equal(a, b[:, :, ::-1]) for a, b in zip(out, x, strict=True)])
+    assert (kept ^ mirrored).all() and 70 < mirrored.sum() < 130
+    np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize("degrees", [0, 30])
+def test_flip_and_rotate_depends_on_the_seed_alone(degrees):
+    x = pixels(40, 1, 8, 8)
+    one = data.flip_and_rotate(x, degrees, [5, 0])
+    np.testing.assert_array_equal(one, data.flip_and_rotate(x, degrees, [5, 0]))
+    assert all((one != data.flip_and_rotate(x, degrees, seed)).any() for seed in ([5, 1], [6, 0]))
+
+
+class Fixed:
+    """A generator that mirrors no image and turns each by the largest angle."""
+
+    def random(self, n):
+        return np.full(n, 0.9)
+
+    def uniform(self, low, high, n):
+        assert low == -high
+        return np.full(n, high)
+
+
+@pytest.mark.parametrize("quarters", [1, 2])
+def test_flip_and_rotate_by_quarter_turns_is_numpys(monkeypatch, quarters):
+    x = pixels(3, 2, 8, 8)
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: Fixed())
+    np.testing.assert_array_equal(data.flip_and_rotate(x, 90 * quarters, 0), np.rot90(x, quarters, axes=(2, 3)))
+
+
+def test_flip_and_rotate_mirrors_the_border(monkeypatch):
+    x = np.full((1, 1, 20, 20), 200, np.uint8)
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: Fixed())
+    np.testing.assert_array_equal(data.flip_and_rotate(x, 30, 0), x)  # no corner turns dark
+
+
 # ---------------------------------------------------------------------------------------------------------- downloads
 
 

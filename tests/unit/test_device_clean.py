@@ -8,6 +8,7 @@ from adlib import METHODS, nets
 from adlib.geom import transform_table
 
 CASES = {
+    "Autoencoder": ("Autoencoder", {}, (3, 30, 32)),
     "DeepSVDD-rows": ("DeepSVDD", {}, (5,)),
     "DeepSVDD-images": ("DeepSVDD", {}, (3, 32, 32)),
     "GEOM-simple": ("GEOM", {"score": "simple", "net": nets.small_cnn}, (1, 32, 32)),

@@ -8,12 +8,15 @@ from scipy.optimize import minimize
 from scipy.special import gammaln, psi
 from scipy.stats import dirichlet
 
-from adlib import GEOM
+from adlib import GEOM, load, save
 from adlib.geom import (
     apply_transforms,
     ascend_normality,
     dirichlet_mle,
     dirichlet_score,
+    gamma,
+    gaussian_blur,
+    sharpen,
     simple_score,
     transform_table,
 )
@@ -101,6 +104,65 @@ def test_geom_refuses_oblong_images():
         GEOM().fit(np.zeros((4, 1, 8, 6), np.uint8))
 
 
+# ---- filters
+
+
+@pytest.mark.parametrize("sigma", [0.28, 1.0, 2.5])
+def test_gaussian_blur_is_scipys(sigma):
+    x = np.random.default_rng(0).random((2, 3, 9, 7)).astype(np.float32)
+    ours = gaussian_blur(torch.from_numpy(x), sigma)
+    expected = gaussian_filter(x.astype(np.float64), (0, 0, sigma, sigma), mode="nearest", truncate=4)
+    assert ours.dtype == torch.float32 and ours.shape == x.shape
+    np.testing.assert_allclose(ours, expected, atol=1e-6)
+
+
+def test_sharpen_and_gamma_are_their_formulas():
+    x = np.random.default_rng(1).random((2, 1, 8, 8)).astype(np.float32)
+    blurred = gaussian_filter(x.astype(np.float64), (0, 0, 1, 1), mode="nearest", truncate=4)
+    sharp = 2 * x - blurred
+    assert sharp.min() < 0 and sharp.max() > 1  # so that the clipping is seen
+    np.testing.assert_allclose(sharpen(torch.from_numpy(x)), sharp.clip(0, 1), atol=1e-6)
+    np.testing.assert_array_equal(gamma(torch.from_numpy(x)), x**2)
+
+
+@pytest.mark.parametrize("flips, turns", [((False, True), (0, 1, 2, 3)), ((False,), (0,))])
+def test_filters_follow_the_table_in_the_order_given_in_training_and_in_scoring(flips, turns):
+    names = ("gamma", "blur", "sharpen")
+    table = transform_table(12, 3, flips=flips, rows=(0,), cols=(0,), turns=turns)
+    d = GEOM(table=table, filters=names, net=small_cnn, epochs=1).fit(bars(6, 0))
+    x = torch.from_numpy(bars(3, 1))
+    every = d._transformed(x.float() / 255)  # (3, T, 1, 12, 12)
+    last = len(table)
+    assert every.shape[1] == last + 3 == d._items(x) // 3 == d.log_softmax(x).shape[1]
+    expected = [filtered(x.float() / 255) for filtered in (gamma, gaussian_blur, sharpen)]
+    torch.testing.assert_close(every[:, last:], torch.stack(expected, 1))
+    torch.testing.assert_close(every[:, :last], apply_transforms(x.float() / 255, table))
+    d.set_params(filters=())  # settings changed after fit are for the next one
+    images, label = d._draw(x, torch.arange(every.shape[0] * every.shape[1]), None)
+    torch.testing.assert_close(images, every.flatten(0, 1))
+    assert label.tolist() == list(range(last + 3)) * 3
+
+
+@pytest.mark.parametrize(
+    "filters, words",
+    [(("blur", "emboss"), "'emboss'; allowed are 'blur', 'sharpen', 'gamma'"), ("blur", "'filters' .* 'blur'")],
+)
+def test_unknown_filters_are_refused_in_one_sentence(filters, words):
+    with pytest.raises(ValueError, match=words) as error:
+        GEOM(filters=filters, net=small_cnn).fit(bars(4, 0))
+    assert "\n" not in str(error.value)
+
+
+def test_a_saved_detector_with_filters_scores_the_same(tmp_path):
+    table = transform_table(12, 3, rows=(0,), cols=(0,), turns=(0,))
+    d = GEOM(table=table, filters=("sharpen", "blur"), net=small_cnn, epochs=1).fit(bars(20, 0))
+    save(d, tmp_path / "d.safetensors")
+    again = load(tmp_path / "d.safetensors")
+    assert tuple(again.filters) == ("sharpen", "blur")
+    np.testing.assert_array_equal(again.anomaly_score(bars(5, 1)), d.anomaly_score(bars(5, 1)))
+    np.testing.assert_array_equal(again.fit(bars(20, 0)).anomaly_score(bars(5, 1)), d.anomaly_score(bars(5, 1)))
+
+
 # ---- scores
 
 
@@ -149,6 +211,57 @@ def test_dirichlet_mle_equals_the_fixed_point(alpha):
     log_p = np.log(np.random.default_rng(0).dirichlet(alpha, 400).clip(1e-250))
     ours = dirichlet_mle(torch.from_numpy(log_p)).numpy()
     np.testing.assert_allclose(ours, fixed_point(log_p), rtol=1e-5)
+
+
+ALPHAS = [(1.0, 1.0), (0.3, 5.0, 2.0), (40.0, 1.0, 0.5, 3.0), (0.05, 0.05, 0.1)]
+
+
+def draws(alpha, n):
+    """Logarithms of Dirichlet draws (n, k); a draw that rounds to 0 is set to the smallest number."""
+    return torch.from_numpy(np.log(dirichlet.rvs(alpha, n, random_state=0).clip(1e-300)))
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+def test_the_fixed_point_alone_and_newtons_steps_agree(alpha):
+    log_p = draws(alpha, 400)
+    slow = dirichlet_mle(log_p, newton=False, max_iterations=20000, tolerance=1e-12)
+    torch.testing.assert_close(slow, dirichlet_mle(log_p), rtol=1e-6, atol=0)
+    few = [dirichlet_mle(log_p, newton=newton, max_iterations=4) for newton in (True, False)]
+    assert (few[0] - slow).abs().max() < (few[1] - slow).abs().max() / 10  # they are two ways
+
+
+@pytest.mark.parametrize("alpha", ALPHAS)
+def test_ten_newton_steps_are_enough(alpha):
+    log_p = draws(alpha, 400)
+    converged = dirichlet_mle(log_p, max_iterations=100, tolerance=0)
+    torch.testing.assert_close(dirichlet_mle(log_p, max_iterations=10), converged, rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("newton", [True, False])
+@pytest.mark.parametrize("alpha", [(1.0, 1.0), (0.3, 5.0, 2.0), (40.0, 1.0, 0.5, 3.0)])
+def test_dirichlet_mle_finds_the_parameters_of_many_draws(alpha, newton):
+    found = dirichlet_mle(draws(alpha, 100_000), newton=newton)
+    np.testing.assert_allclose(found, alpha, rtol=0.02)
+
+
+@pytest.mark.parametrize("newton", [True, False])
+@pytest.mark.parametrize(
+    "log_p",
+    [
+        torch.log_softmax(100 * torch.eye(4)[torch.arange(50) % 4], 1),
+        torch.log_softmax(100 * torch.eye(4)[torch.zeros(50, dtype=torch.int64)], 1),
+        torch.log_softmax(1000 * torch.eye(72)[torch.zeros(9, dtype=torch.int64)], 1),
+        torch.log_softmax(torch.tensor([[1.0, 2.0, 0.0], [0.5, 0.1, 3.0]]), 1),
+        torch.log_softmax(torch.tensor([[1.0, 2.0, 0.0]] * 20), 1),
+        torch.log_softmax(torch.zeros(2, 3), 1),
+        torch.log_softmax(100 * torch.eye(72)[torch.arange(144) % 72], 1),
+    ],
+    ids=["one-hot", "one-hot, one kind", "very sharp", "two rows", "identical rows", "uniform", "one-hot, 72 kinds"],
+)
+def test_dirichlet_mle_of_degenerate_rows_is_finite(log_p, newton):
+    alpha = dirichlet_mle(log_p, newton=newton)
+    assert alpha.isfinite().all() and (alpha > 0).all() and alpha.max() <= 1e8
+    assert alpha.dtype == torch.float64 and alpha.shape == log_p.shape[1:]
 
 
 def test_dirichlet_mle_maximises_the_likelihood():

@@ -47,6 +47,18 @@ def test_closure(tmp_path, statement, found):
     assert closure(script, tmp_path) == [f"adlib/{name}.py" for name in found.split()]
 
 
+@pytest.mark.parametrize("module", ["recorded", "papers"])
+def test_what_chapters_read_from_brings_in_no_method(tmp_path, module):
+    script = tmp_path / "script.py"
+    script.write_text(f"from adlib.companion import {module}\n")
+    assert closure(script, ROOT) == [f"adlib/companion/{module}.py"]
+
+
+def test_canaries_depend_on_every_method():
+    found = closure(ROOT / "adlib/companion/sweep.py", ROOT)
+    assert {"adlib/geom.py", "adlib/svdd.py", "adlib/shallow.py"} <= set(found)
+
+
 def test_one_method_does_not_bring_in_the_others(tmp_path):
     script = tmp_path / "script.py"
     script.write_text("from adlib import GEOM\n")

@@ -25,7 +25,7 @@ def row(**changes):
 NOT_RUN = {"id": "later", "verdict": "not run", "borderline": False, "reason": "chapter 02", "value": None,
            "interval": None, "n_seeds": 0, "chapter": "02-later", "chapter_built": False, "paper": "wu2021",
            "evidence": {"source": None, "sweep": None, "keys": [], "dataset_label": None, "profile": None}}
-SWEEP = {"sweep": "s", "profile": "reduced", "points": 30, "recorded": 20, "seeds": 10, "datasets": ["MNIST"],
+SWEEP = {"sweep": "s", "profile": "reduced", "points": 30, "recorded": 20, "seeds": [10], "datasets": ["MNIST"],
          "commits": ["0123456789"], "torch": ["2.14.1"], "devices": ["cpu"], "stale": [], "data": ["same"]}
 
 
@@ -99,6 +99,19 @@ def test_the_scoreboard_says_everything_about_a_claim():
     assert "(protocol.md)" in page
 
 
+@pytest.mark.parametrize(
+    "changes, words",
+    [
+        ({}, "10 seeds, MNIST, recorded, reduced"),
+        ({"n_seeds": 1, "interval": None}, "at least 1 seed each, MNIST, recorded, reduced"),
+        ({"dataset": None, "interval": None}, "MNIST, recorded, reduced"),
+        (NOT_RUN, ""),
+    ],
+)
+def test_the_words_about_evidence(changes, words):
+    assert pages.evidence_text(row(**changes)) == words
+
+
 def test_links_lead_to_the_chapter_only_where_there_is_one():
     found = parse(pages.scoreboard(computed(row(), row(**NOT_RUN))))
     api = "api.html#adlib.geom.simple_score"
@@ -129,10 +142,12 @@ def test_every_verdict_is_a_word_and_a_class(verdict):
 
 
 def test_recorded_sweeps_with_their_state():
-    stale = {**SWEEP, "sweep": "old", "stale": ["the canary differs by 2.0e-03"], "data": ["not at hand: not checked"]}
+    stale = {**SWEEP, "sweep": "old", "seeds": [1, 2, 3], "stale": ["the canary differs by 2.0e-03"],
+             "data": ["not at hand: not checked"]}
     empty = {**SWEEP, "sweep": "empty", "recorded": 0}
     table = parse(pages.scoreboard(computed(row(), recorded=(SWEEP, stale, empty)))).tables[-1]
     good, old = table["rows"][1:]
+    assert good[2].strip() == "10" and old[2].strip() == "1 to 3"
     assert "20 of 30" in good[1] and "canaries agree" in good[4] and "0123456789" in good[5]
     assert "stale: the canary differs" in old[4] and "not checked" in old[4]
     assert "Nothing has been recorded yet." in pages.scoreboard(computed(row(), recorded=(empty,)))

@@ -16,7 +16,9 @@ from sklearn.base import BaseEstimator
 
 import adlib
 from adlib import data
-from adlib.companion import recorded
+from adlib.companion import recorded, sweep
+from adlib.companion.hindsight import ocsvm_in_hindsight
+from adlib.metrics import auroc
 
 ROOT = Path(__file__).parents[2]
 DIGITS = "scikit-learn digits (8x8, bilinear to 32x32)"
@@ -105,7 +107,7 @@ def changed(spec, **experiment):
 
 
 def run(*arguments):
-    return recorded.main([str(a) for a in arguments])
+    return sweep.main([str(a) for a in arguments])
 
 
 def keys():
@@ -149,6 +151,10 @@ def test_points_are_the_product_of_classes_and_seeds(checkout):
         {"rescore": {"score": ["near"]}},
         {"data": {"name": "digits", "label": "other pixels"}},
         {"data": {"name": "digits", "label": DIGITS, "pad_to": 40}},
+        {"n_test": 10},
+        {"turned": 30},
+        {"epochs_at": [1]},
+        {"hindsight": {"nu": [0.1]}},
     ],
 )
 def test_a_key_changes_with_everything_that_decides_the_values(tmp_path, change):
@@ -160,7 +166,7 @@ def test_a_key_changes_with_everything_that_decides_the_values(tmp_path, change)
 
 def test_keys_are_the_same_in_another_process_and_do_not_depend_on_the_order_of_the_file(checkout):
     there = subprocess.run(
-        [sys.executable, "-m", "adlib.companion.recorded", "keys", "toy"],
+        [sys.executable, "-m", "adlib.companion.sweep", "keys", "toy"],
         text=True,
         check=True,
         capture_output=True,
@@ -177,6 +183,26 @@ def test_keys_are_the_same_in_another_process_and_do_not_depend_on_the_order_of_
     assert found[0] == found[1]
 
 
+def test_a_point_without_the_later_fields_keeps_its_key(tmp_path):
+    points = recorded.read_sweep(ROOT / "results/sweeps/geom-intuition.yml").points()
+    lines = recorded.read_lines(ROOT / "results/recorded/geom-intuition.jsonl")
+    kept = next(line["point"] for line in lines if line["key"] == "00149435ea99")
+    assert points["00149435ea99"] == kept and recorded.key_of(kept) == "00149435ea99"
+    write_spec(tmp_path, changed(SPEC))
+    nothing = {"n_test": 0, "turned": 0, "epochs_at": [], "hindsight": {}, "seeds": None}
+    write_spec(tmp_path, changed(SPEC, **nothing), "other")
+    one, two = (recorded.read_sweep(tmp_path / f"results/sweeps/{n}.yml").points() for n in ("toy", "other"))
+    assert one == two
+
+
+def test_an_experiment_may_have_seeds_of_its_own(tmp_path):
+    write_spec(tmp_path, changed(SPEC))
+    write_spec(tmp_path, changed(SPEC, seeds=[1, 5]), "other")
+    one, two = (recorded.read_sweep(tmp_path / f"results/sweeps/{n}.yml").points() for n in ("toy", "other"))
+    assert [[p["seed"] for p in points.values()] for points in (one, two)] == [[0, 1], [1, 5]]
+    assert list(one)[1] == list(two)[0]  # the same point, whichever list its seed comes from
+
+
 @pytest.mark.parametrize(
     "spec, words",
     [
@@ -185,6 +211,12 @@ def test_keys_are_the_same_in_another_process_and_do_not_depend_on_the_order_of_
         ({**SPEC, "colour": "red"}, "colour='red'"),
         (changed(SPEC, anomalie=3), "experiments.0.anomalie=3"),
         ({**SPEC, "experiments": [SPEC["experiments"][0]] * 2}, "stands twice"),
+        (changed(SPEC, normal=[7, 8]), "01-toy/auroc_8v3_far, seed 0 has two points: put {normal}"),
+        ({**SPEC, "experiments": [changed(SPEC)["experiments"][0],
+                                  {"evidence": "01-toy/auroc_8v3_near", "normal": 8, "rescore": {}}]},
+         "01-toy/auroc_8v3_near, seed 0 has two points"),
+        (changed(SPEC, n_test=-1), "experiments.0.n_test=-1"),
+        (changed(SPEC, turned=200), "experiments.0.turned=200"),
         ([1, 2], "is not a sweep file"),
     ],
 )
@@ -224,10 +256,10 @@ def test_a_line_says_what_was_run_and_rescoring_does_not_refit(checkout):
 def test_the_auroc_of_a_point_is_that_of_a_hand_made_run(checkout):
     point = recorded.read_sweep(Path("results/sweeps/toy.yml")).points()[keys()[0]]
     point = {**point, "n_train": 20, "data": {**point["data"], "pad_to": 36}}
-    values, _, shape = recorded.evaluate(point)
+    values, _, shape = sweep.evaluate(point)
     digits = data.load("digits")
     train = digits.x_train[digits.y_train == 8]
-    train = np.pad(recorded.subset(train, 20, 0, "n_train")[0], ((0, 0), (0, 0), (2, 2), (2, 2)))
+    train = np.pad(sweep.subset(train, 20, 0, "n_train")[0], ((0, 0), (0, 0), (2, 2), (2, 2)))
     keep = (digits.y_test == 8) | (digits.y_test == 3)
     test = np.pad(digits.x_test[keep], ((0, 0), (0, 0), (2, 2), (2, 2)))
     scores = Mean(lr=0.5).fit(train).anomaly_score(test)
@@ -239,12 +271,109 @@ def test_the_auroc_of_a_point_is_that_of_a_hand_made_run(checkout):
 
 def test_a_subset_is_drawn_with_the_seed_and_keeps_the_order():
     x = np.arange(100)
-    (one, rows), (two, _) = (recorded.subset(x, 10, seed, "n_train") for seed in (0, 1))
+    (one, rows), (two, _) = (sweep.subset(x, 10, seed, "n_train") for seed in (0, 1))
     assert len(set(one)) == 10 and (np.diff(one) > 0).all() and set(one) != set(two)
-    assert np.array_equal(one, recorded.subset(x, 10, 0, "n_test")[0]) and np.array_equal(one, x[rows])
-    assert np.array_equal(recorded.subset(x, 0, 0, "n_train")[0], x)
+    assert np.array_equal(one, sweep.subset(x, 10, 0, "n_test")[0]) and np.array_equal(one, x[rows])
+    assert np.array_equal(sweep.subset(x, 0, 0, "n_train")[0], x)
     with pytest.raises(recorded.SweepError, match="n_train=101 is more than the 100"):
-        recorded.subset(x, 101, 0, "n_train")
+        sweep.subset(x, 101, 0, "n_train")
+
+
+def first_point(**changes):
+    """The point of class 8 against 3 with seed 0, of the sweep `toy`."""
+    return {**recorded.read_sweep(Path("results/sweeps/toy.yml")).points()[keys()[0]], **changes}
+
+
+def eight_and_three():
+    """Digits: training images of 8, test images of 8 and 3, and whether these are 3."""
+    digits = data.load("digits")
+    keep = (digits.y_test == 8) | (digits.y_test == 3)
+    return digits.x_train[digits.y_train == 8], digits.x_test[keep], digits.y_test[keep] == 3
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_n_test_draws_test_images_with_the_seed(checkout, seed):
+    values, _, _ = sweep.evaluate(first_point(n_test=30, seed=seed))
+    train, test, is_three = eight_and_three()
+    rows = np.sort(np.random.default_rng(seed).choice(len(test), size=30, replace=False))
+    detector = Mean(lr=0.5, random_state=seed).fit(train)
+    assert values["01-toy/auroc_8v3_near"] == auroc(is_three[rows], detector.anomaly_score(test[rows]))
+    assert values != sweep.evaluate(first_point(n_test=0, seed=seed))[0]
+
+
+def test_turned_turns_training_and_test_images_each_with_a_stream_of_its_own(checkout, monkeypatch):
+    turn, streams = data.flip_and_rotate, []
+
+    def record(x, degrees, seed):
+        streams.append((len(x), x.shape[-1], degrees, seed))
+        return turn(x, degrees, seed)
+
+    monkeypatch.setattr(data, "flip_and_rotate", record)
+    point = first_point(seed=4, turned=30, n_train=20, n_test=30)
+    values, _, shape = sweep.evaluate({**point, "data": {**point["data"], "pad_to": 36}})
+    assert streams == [(20, 32, 30, [4, 0]), (30, 32, 30, [4, 1])] and shape == (1, 36, 36)  # turned, then padded
+    train, test, is_three = eight_and_three()
+    (train, _), (test, rows) = sweep.subset(train, 20, 4, "n_train"), sweep.subset(test, 30, 4, "n_test")
+    train, test = data.pad(turn(train, 30, [4, 0]), 36), data.pad(turn(test, 30, [4, 1]), 36)
+    by_hand = auroc(is_three[rows], Mean(lr=0.5, random_state=4).fit(train).anomaly_score(test))
+    assert values["01-toy/auroc_8v3_near"] == by_hand
+
+
+def test_epochs_at_scores_as_a_shorter_run_would(checkout):
+    point = first_point(settings={"lr": 0.25, "epochs": 5}, epochs_at=[1, 3])
+    values, _, _ = sweep.evaluate(point)
+    suffixes = ["_e1_near", "_e1_far", "_e3_near", "_e3_far", "_near", "_far"]
+    assert list(values) == [f"01-toy/auroc_8v3{suffix}" for suffix in suffixes] and len(set(values.values())) == 6
+    assert set(values) == set(recorded.value_keys(point))
+    for epochs in (1, 3, 5):
+        shorter, _, _ = sweep.evaluate(first_point(settings={"lr": 0.25, "epochs": epochs}))
+        for score in ("near", "far"):
+            mark = f"_e{epochs}" if epochs < 5 else ""
+            assert values[f"01-toy/auroc_8v3{mark}_{score}"] == shorter[f"01-toy/auroc_8v3_{score}"]
+
+
+def test_scoring_in_between_leaves_the_settings_as_they_were(checkout, monkeypatch):
+    fit, seen = Mean.fit, []
+
+    def watched(self, X, on_epoch=None):
+        return fit(self, X, lambda epoch, loss: (on_epoch(epoch, loss), seen.append(self.score)))
+
+    monkeypatch.setattr(Mean, "fit", watched)
+    sweep.evaluate(first_point(settings={"epochs": 3}, epochs_at=[1]))
+    assert seen == ["near"] * 3  # though the last that was scored after epoch 1 is "far"
+
+
+def test_epochs_at_of_geom_is_exactly_the_shorter_run():
+    table = {"size": 32, "shift": 8, "flips": [False], "rows": [0, 8], "cols": [0], "turns": [0]}
+    point = {
+        "evidence": "01-toy/x", "method": "GEOM", "normal": 8, "anomaly": 3, "n_train": 16, "n_test": 24, "seed": 1,
+        "data": {"name": "digits", "label": DIGITS, "pad_to": None}, "rescore": {"score": ["simple", "dirichlet"]},
+    }  # fmt: skip
+    settings = {"net": "small_cnn", "table": table, "batch_size": 16}
+    longer, _, _ = sweep.evaluate({**point, "settings": {**settings, "epochs": 4}, "epochs_at": [3]})
+    shorter, _, _ = sweep.evaluate({**point, "settings": {**settings, "epochs": 3}})
+    assert {key: longer[key.replace("/x", "/x_e3")] for key in shorter} == shorter
+    assert {key: longer[key] for key in shorter} != shorter
+    assert 0 < shorter["01-toy/x_dirichlet"] != shorter["01-toy/x_simple"]
+
+
+def test_an_epoch_that_never_comes_is_refused(checkout):
+    with pytest.raises(sweep.SweepError, match="01-toy/auroc_8v3_e9_near has no value: every one of epochs_at"):
+        sweep.evaluate(first_point(epochs_at=[9]))
+
+
+def test_hindsight_stands_beside_the_value_of_the_settings(checkout):
+    grid = {"nu": [0.1, 0.5], "gamma": [0.001, 0.01, 4.0]}
+    point = first_point(hindsight=grid, n_train=30, n_test=40, rescore={})
+    values, _, _ = sweep.evaluate(point)
+    assert list(values) == ["01-toy/auroc_8v3", "01-toy/auroc_8v3_hindsight"] == recorded.value_keys(point)
+    train, test, is_three = eight_and_three()
+    (train, _), (test, rows) = sweep.subset(train, 30, 0, "n_train"), sweep.subset(test, 40, 0, "n_test")
+    best = ocsvm_in_hindsight(train, test, is_three[rows], **grid)
+    assert values["01-toy/auroc_8v3_hindsight"] == best.auroc > 0.5
+    assert values["01-toy/auroc_8v3"] == sweep.evaluate(first_point(n_train=30, n_test=40, rescore={}))[0][
+        "01-toy/auroc_8v3"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -276,7 +405,7 @@ def test_names_in_a_sweep_become_networks_and_tables():
             "table": {"size": 8, "shift": 2, "flips": [False], "rows": [0], "cols": [0, 2], "turns": [0]},
         },
     }
-    detector = recorded.build(point, epochs=1)
+    detector = sweep.build(point, epochs=1)
     assert detector.net is adlib.nets.small_cnn and detector.random_state == 3 and detector.epochs == 1
     first_row = np.asarray(detector.table)[1][:8]
     assert np.asarray(detector.table).shape == (2, 64) and list(first_row) == [2, 3, 4, 5, 6, 7, 7, 6]
@@ -298,7 +427,7 @@ def test_append_adds_each_finished_point_once_sorted_by_key(checkout):
     assert [json.loads(line)["key"] for line in lines] == sorted(wanted)
     assert set(first.splitlines()) <= set(lines)
     commit()
-    assert recorded.append("toy", Path("build")) == 0 and keys() == []
+    assert sweep.append("toy", Path("build")) == 0 and keys() == []
     assert Path("results/recorded/toy.jsonl").read_text().splitlines() == lines
 
 
@@ -317,7 +446,7 @@ def test_append_leaves_out_what_is_not_a_whole_point(checkout, cut):
         path.write_text(json.dumps({**line, "point": {**line["point"], "seed": 9}}))
     else:
         path.write_text("" if cut == "empty" else text[: len(text) // 2])
-    assert recorded.append("toy", Path("build")) == 1
+    assert sweep.append("toy", Path("build")) == 1
     assert [json.loads(x)["key"] for x in Path("results/recorded/toy.jsonl").read_text().splitlines()] == [good]
 
 
@@ -331,14 +460,44 @@ def test_lines_of_former_settings_stay_in_the_file_and_out_of_use(checkout):
     assert set(before) < set(Path("results/recorded/toy.jsonl").read_text().splitlines())
 
 
+def test_values_are_the_lines_in_use_of_one_chapter(checkout):
+    record_all()
+    table = recorded.values("01-toy", checkout)
+    assert list(table.columns) == ["key", "seed", "value", "label", "profile", "sweep", "commit"]
+    lines = recorded.records()[0].lines.values()
+    told = sorted([key, line["point"]["seed"], value] for line in lines for key, value in line["values"].items())
+    assert [[f"01-toy/{key}", *rest] for key, *rest in table.iloc[:, :3].values] == told and len(table) == 12
+    head = subprocess.run(["git", "rev-parse", "HEAD~1"], text=True, capture_output=True).stdout
+    constant = table.drop(columns=["key", "seed", "value"]).drop_duplicates()
+    assert constant.values.tolist() == [[DIGITS, "reduced", "toy", head[:10]]]
+    assert recorded.values("01-to", checkout).empty and recorded.values("02-other", checkout).empty
+
+    write_spec(checkout, changed(SPEC))  # no longer asks for all
+    assert set(recorded.values("01-toy", checkout)["key"]) == {"auroc_8v3_near", "auroc_8v3_far"}
+
+
+def test_values_come_from_the_checkout_of_the_package_wherever_it_is_called(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    line = recorded.read_lines(ROOT / "results/recorded/geom-intuition.jsonl")[0]
+    table = recorded.values("01-geom-intuition").set_index(["sweep", "key", "seed"])["value"]
+    for key, value in line["values"].items():
+        assert table["geom-intuition", key.split("/")[1], line["point"]["seed"]] == value
+
+
+def test_values_of_a_package_without_a_checkout_are_an_empty_table(tmp_path):
+    table = recorded.values("01-toy", tmp_path)
+    assert table.empty and list(table.columns) == ["key", "seed", "value", "label", "profile", "sweep", "commit"]
+    assert table.groupby("key")["value"].mean().empty and table["value"].dtype == float
+
+
 def test_two_appends_at_once_lose_no_line(checkout, monkeypatch):
     wanted = keys()
     run_points(wanted)
-    monkeypatch.setattr(recorded, "clean_commit", lambda: "c")  # the first append makes the tree dirty for the second
+    monkeypatch.setattr(sweep, "clean_commit", lambda: "c")  # the first append makes the tree dirty for the second
     for i, key in enumerate(wanted):
         Path(f"part{i}").mkdir()
         Path(f"build/{key}.json").rename(f"part{i}/{key}.json")
-    threads = [threading.Thread(target=recorded.append, args=("toy", Path(f"part{i}"))) for i in range(len(wanted))]
+    threads = [threading.Thread(target=sweep.append, args=("toy", Path(f"part{i}"))) for i in range(len(wanted))]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -380,7 +539,7 @@ def test_a_damaged_record_is_refused_and_left_as_it_is(checkout, capsys):
 
 
 def test_canary_rows_are_frozen():
-    images, rows = recorded.canary_rows((1, 32, 32)), recorded.canary_rows((5,))
+    images, rows = sweep.canary_rows((1, 32, 32)), sweep.canary_rows((5,))
     assert images.dtype == np.uint8 and images.shape == (32, 1, 32, 32) and rows.shape == (32, 5)
     assert images[0, 0, 0, :4].tolist() == [250, 102, 226, 9] and images.sum(dtype=np.int64) == 4170135
     assert rows[0, 0] == pytest.approx(-0.276767596147759, abs=1e-12)
@@ -403,18 +562,33 @@ def test_a_canary_takes_two_steps_with_the_settings_and_the_seed():
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(adlib, "METHODS", {"GEOM": Counting})
-        one = recorded.canary(point, (1, 8, 8))
+        one = sweep.canary(point, (1, 8, 8))
     assert steps == [64, 64]  # 32 rows times two transforms, twice
     assert set(one) == {"_simple", "_dirichlet"} and all(len(scores) == 32 for scores in one.values())
-    assert recorded.canary(point, (1, 8, 8)) == one
+    assert sweep.canary(point, (1, 8, 8)) == one
     for change in ({"seed": 1}, {"settings": {**point["settings"], "lr": 0.01}}):
-        assert recorded.largest_difference(one, recorded.canary({**point, **change}, (1, 8, 8))) > 1e-3
+        assert sweep.largest_difference(one, sweep.canary({**point, **change}, (1, 8, 8))) > 1e-3
+
+
+def test_a_canary_of_72_transformations_is_two_small_steps_in_float32(monkeypatch):
+    steps = []
+
+    class Watched(adlib.GEOM):
+        def _draw(self, x, index, generator):
+            steps.append((len(index), self.amp, self.device, x.dtype))
+            return super()._draw(x, index, generator)
+
+    monkeypatch.setattr(adlib, "METHODS", {"GEOM": Watched})
+    point = {"method": "GEOM", "seed": 0, "rescore": {}, "settings": {"net": "small_cnn", "amp": True}}
+    (scores,) = sweep.canary(point, (1, 8, 8)).values()
+    assert steps == [(sweep.CANARY_ITEMS, False, "cpu", torch.uint8)] * 2 and sweep.CANARY_ITEMS < 32 * 72
+    assert len(scores) == 32 and np.isfinite(scores).all() and len(set(scores)) > 16
 
 
 @pytest.mark.parametrize("method, shape", [("OCSVM", (4,)), ("DeepSVDD", (4,))])
 def test_a_canary_exists_for_rows_and_for_methods_without_epochs(method, shape):
     point = {"method": method, "seed": 0, "rescore": {}, "settings": {}}
-    (scores,) = recorded.canary(point, shape).values()
+    (scores,) = sweep.canary(point, shape).values()
     assert len(scores) == 32 and len(set(scores)) > 16
 
 
@@ -430,7 +604,7 @@ def test_a_canary_exists_for_rows_and_for_methods_without_epochs(method, shape):
     ],
 )
 def test_the_difference_is_relative_to_the_largest_score(now, worst):
-    assert recorded.largest_difference({"": [1.0, -4.0]}, now) == pytest.approx(worst, abs=1e-9)
+    assert sweep.largest_difference({"": [1.0, -4.0]}, now) == pytest.approx(worst, abs=1e-9)
 
 
 def test_canaries_agree_until_the_code_changes(checkout, monkeypatch):
@@ -444,9 +618,9 @@ def test_canaries_agree_until_the_code_changes(checkout, monkeypatch):
 
     honest = Mean.anomaly_score
     monkeypatch.setattr(Mean, "anomaly_score", lambda self, X: honest(self, X) * 1.0005)
-    assert all(check["ok"] for check in recorded.check_canaries()["toy"].values())
+    assert all(check["ok"] for check in sweep.check_canaries()["toy"].values())
     monkeypatch.setattr(Mean, "anomaly_score", lambda self, X: honest(self, X) * 1.002)
-    checks = recorded.check_canaries()["toy"].values()
+    checks = sweep.check_canaries()["toy"].values()
     assert not any(check["ok"] for check in checks)
     assert all("the canary differs by 2.0e-03" in check["reason"] for check in checks)
     monkeypatch.setattr(Mean, "anomaly_score", lambda self, X: honest(self, X) * float("nan"))
@@ -457,14 +631,14 @@ def test_canaries_agree_until_the_code_changes(checkout, monkeypatch):
 def test_a_canary_that_no_longer_runs_makes_its_lines_stale(checkout, monkeypatch):
     record_all()
     monkeypatch.setattr(adlib, "METHODS", {})
-    assert all("no longer runs" in check["reason"] for check in recorded.check_canaries()["toy"].values())
+    assert all("no longer runs" in check["reason"] for check in sweep.check_canaries()["toy"].values())
 
 
 def edit_lines(**changes):
     path = Path("results/recorded/toy.jsonl")
     lines = [{**json.loads(text), **changes} for text in path.read_text().splitlines()]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return {check["ok"]: check for check in recorded.check_canaries()["toy"].values()}
+    return {check["ok"]: check for check in sweep.check_canaries()["toy"].values()}
 
 
 def test_another_torch_or_other_data_make_a_line_stale(checkout):

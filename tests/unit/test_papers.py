@@ -1,0 +1,111 @@
+"""The papers' tables: every printed cell is there, and their averages follow from their rows but for known errata."""
+
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adlib.companion import papers
+from adlib.companion.claims import PAPERS
+
+ROOT = Path(__file__).parents[2]
+COLUMNS = ["dataset", "method", "cls", "value", "spread"]
+GOLAN = ["RAW OC-SVM", "CAE OC-SVM", "E2E OC-SVM", "DAGMM", "DSEBM", "ADGAN", "GEOM"]
+CLASSES = ["Airplane", "Automobile", "Bird", "Cat", "Deer", "Dog", "Frog", "Horse", "Ship", "Truck"]
+
+
+@pytest.mark.parametrize("key, number", list(papers.known_tables().values()))
+def test_every_table_is_tidy(key, number):
+    table = papers.table(key, number)
+    assert list(table.columns) == COLUMNS and key in PAPERS
+    assert not table.duplicated(["dataset", "method", "cls"]).any()
+    assert table["value"].between(0, 100).all() and not (table["spread"] < 0).any()
+    assert not table[["dataset", "method", "cls"]].isna().any(axis=None)
+    assert all(isinstance(cls, str) for cls in table["cls"])
+    comment = (papers.TABLES / f"{key}-{number}.csv").read_text(encoding="utf-8").splitlines()[0]
+    assert comment.startswith(f"# {PAPERS[key].split(' (')[0]}, Table {number}: ")
+
+
+def test_the_tables_are_packaged():
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    folder = ROOT / "adlib/companion"
+    packaged = {path for pattern in setuptools["package-data"]["adlib.companion"] for path in folder.glob(pattern)}
+    assert set(papers.known_tables()) | {folder / "claims.yml"} == packaged
+
+
+def test_golan2018_table_1_has_every_cell_that_the_paper_prints():
+    table = papers.table("golan2018", 1)
+    blocks = {"CIFAR-10": (10, 7), "CIFAR-100": (20, 6), "Fashion-MNIST": (10, 6), "CatsVsDogs": (2, 6)}
+    assert set(table["dataset"]) == set(blocks) and len(table) == 11 * 7 + 21 * 6 + 11 * 6 + 3 * 6
+    for dataset, (classes, methods) in blocks.items():
+        block = table[table["dataset"] == dataset]
+        assert list(block["method"].unique()) == (GOLAN if methods == 7 else [m for m in GOLAN if "E2E" not in m])
+        for _, rows in block.groupby("method"):
+            assert list(rows["cls"]) == [*map(str, range(classes)), "avg"]
+    spread = table[table["spread"].notna()]
+    assert set(spread["method"]) == {"E2E OC-SVM", "DAGMM", "DSEBM", "GEOM"} and "avg" not in set(spread["cls"])
+    assert len(spread) == 10 + 3 * (10 + 20 + 10 + 2)
+
+
+@pytest.mark.parametrize(
+    "dataset, method, cls, value, spread",
+    [
+        ("CIFAR-10", "CAE OC-SVM", "0", 74.9, None),
+        ("CIFAR-10", "E2E OC-SVM", "2", 50.8, 0.3),
+        ("CIFAR-10", "GEOM", "1", 95.7, 0.0),
+        ("CIFAR-100", "DSEBM", "4", 59.7, 6.3),
+        ("CIFAR-100", "ADGAN", "10", 79.8, None),
+        ("Fashion-MNIST", "DAGMM", "7", 83.5, 11.4),
+        ("Fashion-MNIST", "GEOM", "5", 93.4, 0.9),
+        ("Fashion-MNIST", "RAW OC-SVM", "avg", 92.8, None),
+        ("CatsVsDogs", "DSEBM", "1", 56.1, 1.2),
+    ],
+)
+def test_cells_of_golan2018_table_1_read_off_the_page(dataset, method, cls, value, spread):
+    table = papers.table("golan2018", 1).set_index(["dataset", "method", "cls"])
+    found = table.loc[(dataset, method, cls)]
+    assert found["value"] == value and (np.isnan(found["spread"]) if spread is None else found["spread"] == spread)
+
+
+def test_the_averages_of_golan2018_table_1_follow_from_its_rows_but_for_two():
+    table = papers.table("golan2018", 1)
+    wrong = {}
+    for (dataset, method), rows in table.groupby(["dataset", "method"]):
+        is_average = rows["cls"] == "avg"
+        mean, printed = rows["value"][~is_average].mean(), rows["value"][is_average].item()
+        if abs(mean - printed) > 0.05 + 1e-9:  # printed with one decimal
+            wrong[dataset, method] = (round(mean, 3), printed)
+    assert wrong == {("CIFAR-100", "DAGMM"): (50.555, 50.5), ("Fashion-MNIST", "GEOM"): (93.57, 93.5)}
+
+
+def test_goyal2020_table_4_has_every_cell_and_quotes_geom_without_augmentation():
+    table = papers.table("goyal2020", 4)
+    methods = ["GEOM", "DROCC", "GEOM, augmented", "DROCC, augmented"]
+    assert list(table["method"].unique()) == methods and set(table["dataset"]) == {"CIFAR-10"} and len(table) == 40
+    for _, rows in table.groupby("method"):
+        assert list(rows["cls"]) == CLASSES and rows["spread"].notna().all()
+    means = table.groupby("method")["value"].mean().round(1)
+    assert means.to_dict() == dict(zip(methods, [86.0, 74.2, 69.1, 71.6], strict=True))
+    golan = papers.table("golan2018", 1).query("dataset == 'CIFAR-10' and method == 'GEOM' and cls != 'avg'")
+    quoted = table[table["method"] == "GEOM"]
+    assert list(quoted["value"]) == list(golan["value"]) and list(quoted["spread"]) == list(golan["spread"])
+
+
+def test_wu2021_table_3_has_every_row_and_takes_four_of_them_from_golan2018():
+    table = papers.table("wu2021", 3)
+    assert set(table["cls"]) == {"avg"} and set(table["dataset"]) == {"Fashion-MNIST"} and table["spread"].isna().all()
+    value = table.set_index("method")["value"].to_dict()
+    assert value == {"DSVDD": 92.8, "DAGMM": 51.8, "DSEBM": 86.6, "GEOM-": 79.8, "GEOM": 93.5, "GOAD": 94.1, "NS": 94.7}
+    golan = papers.table("golan2018", 1).query("dataset == 'Fashion-MNIST' and cls == 'avg'")
+    golan = golan.set_index("method")["value"]
+    assert [value[m] for m in ("DAGMM", "DSEBM", "GEOM")] == list(golan[["DAGMM", "DSEBM", "GEOM"]])
+    assert value["DSVDD"] == golan["RAW OC-SVM"]  # which that paper does not call Deep SVDD
+
+
+@pytest.mark.parametrize("key, number", [("golan2018", 9), ("nobody2000", 1), ("../claims", 1), ("golan2018-1", 1)])
+def test_an_unknown_table_is_one_sentence_that_names_those_there_are(key, number):
+    with pytest.raises(ValueError) as error:
+        papers.table(key, number)
+    begin = f"there is no Table {number} of {key!r} here; there are golan2018 Table 1, "
+    assert str(error.value).startswith(begin) and "wu2021 Table 3" in str(error.value)
