@@ -283,7 +283,7 @@ class GEOM(Detector):
         if unknown := [name for name in self.filters if name not in FILTERS]:
             raise ValueError(f"filters holds {unknown[0]!r}; allowed are {', '.join(map(repr, FILTERS))}.")
         if len(table) < 1 or len(table) + len(self.filters) < 2 or table.min() < 0 or table.max() >= h * w:
-            raise ValueError(f"table needs two transformations or more, with indices in 0 ... {h * w - 1}.")
+            raise ValueError(f"table and filters need two transformations or more, with indices in 0 ... {h * w - 1}.")
 
     @property
     def _kinds(self) -> int:
@@ -307,8 +307,9 @@ class GEOM(Detector):
 
     def _transformed(self, x: torch.Tensor) -> torch.Tensor:
         """Every transformation of float images x (n, c, h, w), (n, T, c, h, w)."""
+        moved = apply_transforms(x, self.model_.table)
         filtered = [FILTERS[name](x).unsqueeze(1) for name in self.model_.filters]
-        return torch.cat([apply_transforms(x, self.model_.table), *filtered], 1)
+        return torch.cat([moved, *filtered], 1) if filtered else moved
 
     def _logits(self, images: torch.Tensor) -> torch.Tensor:
         """Transformed images in [0, 1] -> logits, (n, T); the network sees [-1, 1], as in the paper."""

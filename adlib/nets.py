@@ -187,7 +187,7 @@ def wrn_16_8(shape):
 
 
 def dcgan_autoencoder(shape):
-    """DCGAN-type autoencoder: channels 64, 128, 256 and a code of 256 numbers, as in GEOM's code."""
+    """DCGAN-type autoencoder: channels 64, 128, 256 and a code of 256 numbers, as GEOM's code has for 32 pixels."""
     return DCGANAutoencoder(shape, (64, 128, 256), 256)
 
 

@@ -38,10 +38,10 @@ def main() -> int:
 
 
 def _set_environment(build: Path) -> None:
-    """For the jobs: the programs of this Python, one thread, fewer page faults. For Snakemake: a cache folder, or it does not start."""
+    """For the jobs: the programs of this Python, one thread, fewer page faults. For Snakemake: a cache folder."""
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.getenv("PATH", os.defpath)])
     os.environ["OMP_NUM_THREADS"] = "1"
-    for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"):  # glibc keeps freed activations: 1.2 times as fast
+    for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"):  # glibc keeps freed memory: 1.2 times as fast
         os.environ.setdefault(name, str(1 << 32))
     cache = Path(os.getenv("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
     existing = next((path for path in (cache, *cache.parents) if path.exists()), Path("/"))

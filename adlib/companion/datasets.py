@@ -27,7 +27,7 @@ def banner(ds: data.Dataset, paper_set: str) -> str:
         )
     return (
         f"> **Stand-in data.** This run uses {ds.label}, not {paper_set}, the data of the paper. "
-        f"The method is the same, the numbers are not comparable, and no claim is called reproduced.{_cure(paper_set)}"
+        f"The method is the same, its numbers are not comparable, and it speaks for no claim.{_cure(paper_set)}"
     )
 
 

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 import tokenize
@@ -113,6 +114,12 @@ def test_presets_hold_good_values(path):
     preset = yaml.safe_load(path.read_text())
     assert preset
     model.check(defaults | preset)
+
+
+def test_claims_that_a_chapter_shows_exist(slug):
+    text = (NOTEBOOKS / f"{slug}.py").read_text()
+    shown = " ".join(re.findall(r"\{claims\} (.+)", text) + re.findall(r"\{claim\}`(\S+)", text)).split()
+    assert set(shown) <= {claim.id for claim in claims.load()} | {slug}
 
 
 def test_the_last_cell_records_under_the_name_of_the_chapter(slug, notebook):
