@@ -153,7 +153,7 @@ def rule_words(claim: Claim) -> str:
     words = {
         "exact": f"equal to {claim.paper_value}",
         "value": f"within {claim.tolerance} of {claim.paper_value}",
-        "order": f"larger than 0 by more than {claim.tolerance}",
+        "order": f"larger than {claim.tolerance}",
         "bound": f"{BOUND_WORDS.get(str(claim.tolerance)[:2])} {str(claim.tolerance)[3:]}",
     }[claim.rule]
     if claim.direction:
@@ -197,7 +197,7 @@ def judge(claim: Claim, evidence: Evidence | None) -> Result:
     if claim.not_run:
         return Result("not run", reason=claim.not_run)
     if evidence is None:
-        return Result("not run", reason=f"no run holds {' and '.join(claim.evidence)}")
+        return Result("not run", reason="no finished run has it yet")
     if evidence.stale:
         return Result("stale", reason=evidence.stale)
     column = comparability(claim, evidence)
@@ -365,10 +365,10 @@ def _receipt_value(runs: Path, slug: str, key: str) -> tuple[Json, list[float]] 
 
 
 def interval(evidence: Evidence) -> list[float] | None:
-    """Bootstrap interval over seeds of `ours`; None when keys were run with different seeds."""
+    """Bootstrap interval over seeds of `ours`; None when there is one seed, or keys were run with different seeds."""
     from adlib.metrics import bootstrap_ci
 
-    if not evidence.same_seeds:
+    if not evidence.same_seeds or len(evidence.per_seed[0]) < 2:
         return None
     seeds = [row[0] if len(row) == 1 else row[0] - row[1] for row in zip(*evidence.per_seed, strict=True)]
     return [float(end) for end in bootstrap_ci(seeds)]
@@ -396,6 +396,7 @@ def _row(claim: Claim, evidence: Evidence | None, runs: Path) -> Json:
         "value": ours(evidence) if evidence else None,
         "interval": interval(evidence) if evidence and claim.dataset else None,
         "n_seeds": evidence.n_seeds if evidence else 0,
+        "same_seeds": evidence.same_seeds if evidence else True,
         "evidence": {
             "source": evidence.source if evidence else None,
             "sweep": evidence.sweep if evidence else None,

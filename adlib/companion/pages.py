@@ -74,7 +74,7 @@ def evidence_text(row: Json) -> str:
     if not evidence["source"]:
         return ""
     seeds = [count(row["n_seeds"], "seed")] if row["dataset"] else []  # a paper's own table has none
-    if seeds and not row["interval"]:
+    if seeds and not row["same_seeds"]:
         seeds = [f"at least {seeds[0]} each"]
     return ", ".join([*seeds, evidence["dataset_label"], SOURCES[evidence["source"], evidence["profile"]]])
 

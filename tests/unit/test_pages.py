@@ -16,7 +16,8 @@ def row(**changes):
         "direction": None, "why": "Two <standard> deviations.", "comparability": "reduced", "chapter": "01-toy",
         "function": "adlib.geom.simple_score", "test": "tests/unit/test_geom.py::test_simple",
         "rule_words": "within 0.04 of 0.646", "verdict": "direction only", "borderline": True, "reason": "run on less",
-        "value": 0.6512345, "interval": [0.61, 0.69], "n_seeds": 10, "chapter_built": True, "hash": "h",
+        "value": 0.6512345, "interval": [0.61, 0.69], "n_seeds": 10,
+        "same_seeds": True, "chapter_built": True, "hash": "h",
         "evidence": {"source": "recorded", "sweep": "s", "keys": ["k"], "dataset_label": "MNIST", "profile": "reduced"},
     }  # fmt: skip
     return {**told, **changes}
@@ -103,7 +104,8 @@ def test_the_scoreboard_says_everything_about_a_claim():
     "changes, words",
     [
         ({}, "10 seeds, MNIST, recorded, reduced"),
-        ({"n_seeds": 1, "interval": None}, "at least 1 seed each, MNIST, recorded, reduced"),
+        ({"n_seeds": 1, "interval": None}, "1 seed, MNIST, recorded, reduced"),
+        ({"n_seeds": 1, "same_seeds": False}, "at least 1 seed each, MNIST, recorded, reduced"),
         ({"dataset": None, "interval": None}, "MNIST, recorded, reduced"),
         (NOT_RUN, ""),
     ],
