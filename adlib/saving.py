@@ -67,7 +67,8 @@ def load(path, device: str | None = None, net=None) -> Detector:
 
 
 def _restore(method: type[Detector], head: dict, tensors: dict[str, torch.Tensor], device, net) -> Detector:
-    settings = head["settings"] | _part(tensors, "setting.")
+    plain = {name: tuple(value) if isinstance(value, list) else value for name, value in head["settings"].items()}
+    settings = plain | _part(tensors, "setting.")
     if "net" in settings:
         settings["net"] = net or _net_of(settings["net"])
     if device is not None:
