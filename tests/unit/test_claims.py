@@ -186,6 +186,7 @@ def test_the_registry_is_valid_and_its_links_lead_somewhere():
     for entry in c.load():
         *module, name = entry.function.split(".")
         assert callable(getattr(importlib.import_module(".".join(module)), name)), entry.function
+        assert f"automodule:: {'.'.join(module)}\n" in (ROOT / "book/api.md").read_text(), entry.function
         path, test = entry.test.split("::")
         assert re.search(rf"^def {test}\(", (ROOT / path).read_text(), re.MULTILINE), entry.test
 
