@@ -115,8 +115,7 @@ display(Markdown(datasets.banner(ds, "mnist") or f"Data: {ds.label}."))
 def training_images(normal, seed):
     """n_train images of a digit, drawn with the seed; all there are if n_train is 0 or more than there are."""
     x = pad(ds.x_train[ds.y_train == normal], size)
-    keep = P.n_train if 0 < P.n_train < len(x) else len(x)
-    return x[np.sort(np.random.default_rng(seed).choice(len(x), keep, replace=False))]
+    return x[datasets.draw(len(x), P.n_train, seed)]
 
 
 # %% [markdown]

@@ -98,20 +98,15 @@ size = 32
 display(Markdown(datasets.banner(ds, paper_set) or f"Data: {ds.label}."))
 
 
-def draw(x, n, seed):
-    """Positions of n images, drawn with the seed; of all if n is 0 or more than there are."""
-    n = n if 0 < n < len(x) else len(x)
-    return np.sort(np.random.default_rng(seed).choice(len(x), n, replace=False))
-
-
 def one_class_data(normal, n_train, seed, degrees=0):
     """x_train, x_test, y_test (1 = anomaly) of one repetition, padded to 32 pixels.
 
     With `degrees`, every image is first mirrored or not and turned by up to so much.
     """
     split = one_vs_rest(ds, normal)
-    test = draw(split.x_test, P.n_test, seed)
-    parts = split.x_train[draw(split.x_train, n_train, seed)], split.x_test[test]
+    train = datasets.draw(len(split.x_train), n_train, seed)
+    test = datasets.draw(len(split.x_test), P.n_test, seed)
+    parts = split.x_train[train], split.x_test[test]
     if degrees:
         parts = [flip_and_rotate(x, degrees, [seed, i]) for i, x in enumerate(parts)]
     x_train, x_test = (pad(x, size) for x in parts)

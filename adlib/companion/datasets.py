@@ -1,5 +1,7 @@
 """Which data a chapter runs on: the paper's set where it is at hand, else scikit-learn's digits. And what to say."""
 
+import numpy as np
+
 from adlib import data
 
 
@@ -14,6 +16,12 @@ def choose(choice: str, paper_set: str) -> data.Dataset:
         return data.load(paper_set)
     except data.DataNotFound:
         return data.load("digits")
+
+
+def draw(available: int, n: int, seed: int) -> np.ndarray:
+    """Positions of ``n`` of ``available`` rows, drawn with the seed, ascending; of all if n is 0 or more than that."""
+    n = n if 0 < n < available else available
+    return np.sort(np.random.default_rng(seed).choice(available, n, replace=False))
 
 
 def banner(ds: data.Dataset, paper_set: str) -> str:

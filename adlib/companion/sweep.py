@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from . import datasets
 from .recorded import (
     RECORDED,
     SWEEPS,
@@ -183,11 +184,9 @@ def _scores(point: Json, x_train: Any, x_test: Any) -> dict[str, Any]:
 
 def subset(x: Any, n: int, seed: int, name: str) -> tuple[Any, Any]:
     """(`n` rows of `x`, drawn with the seed and left in their order, and which); all for n = 0. Raises SweepError."""
-    import numpy as np
-
     if n > len(x):
         raise SweepError(f"{name}={n} is more than the {len(x)} rows there are")
-    rows = np.sort(np.random.default_rng(seed).choice(len(x), size=n, replace=False)) if n else np.arange(len(x))
+    rows = datasets.draw(len(x), n, seed)
     return x[rows], rows
 
 

@@ -1,5 +1,7 @@
 """Every chapter runs in the smoke profile, twice with equal bytes, and its figures say what they show."""
 
+import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,11 @@ import pytest
 from adlib.companion.canonical import code_cells
 
 ROOT = Path(__file__).resolve().parents[2]
+GOOD = {  # values that even a smoke run brings well above guessing, unless a score has the wrong sign
+    "00-your-own-data": r"auroc_\w+",
+    "01-geom-intuition": r"auroc_3v8_flip_\w+",
+    "02-geom-score": r"page_auroc_\w+(geom_dirichlet|rule|hindsight)|page_(as_they_are|set_all)_\w+_dirichlet",
+}
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +55,9 @@ def test_every_figure_has_a_name_a_caption_and_words_for_those_who_cannot_see_it
 def test_outputs_hold_no_path_of_this_machine(slug, runs):
     text = (runs[0] / f"{slug}.ipynb").read_text()
     assert str(ROOT) not in text and str(Path.home()) + "/" not in text and str(runs[0].parent) not in text
+
+
+def test_scores_point_towards_the_anomalies(slug, runs):
+    values = json.loads((runs[0] / f"{slug}.results.json").read_text())["values"]
+    good = {key: value["mean"] for key, value in values.items() if re.fullmatch(GOOD[slug], key)}
+    assert good and all(mean > 0.6 for mean in good.values()), good

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from adlib import data
@@ -60,3 +61,10 @@ def test_banner():
     jpeg = dataclasses.replace(digits, name="cifar10", label="CIFAR-10 (JPEG-75)", exact=False)
     assert "CIFAR-10 (JPEG-75)" in datasets.banner(jpeg, "cifar10")
     assert datasets.banner(dataclasses.replace(jpeg, exact=True), "cifar10") == ""
+
+
+def test_draw_is_seeded_ascending_and_takes_all_for_zero_or_too_many():
+    one, again, other = (datasets.draw(100, 10, seed) for seed in (0, 0, 1))
+    assert np.array_equal(one, again) and not np.array_equal(one, other)
+    assert len(set(one)) == 10 and np.array_equal(one, np.sort(one)) and 0 <= one[0] and one[-1] < 100
+    assert all(np.array_equal(datasets.draw(5, n, 0), np.arange(5)) for n in (0, 5, 6))
