@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # read by type checkers and by adlib.companion.imports
     from .autoencoder import Autoencoder
     from .detector import Detector
     from .geom import GEOM
+    from .ns import NoveltyNormalization
     from .saving import load, save
     from .shallow import OCSVM
     from .svdd import DeepSVDD
@@ -17,9 +18,15 @@ if TYPE_CHECKING:  # read by type checkers and by adlib.companion.imports
     METHODS: dict[str, type[Detector]]
 
 __version__ = "0.1.0"
-__all__ = ["Autoencoder", "DeepSVDD", "Detector", "GEOM", "METHODS", "OCSVM", "load", "save"]
+__all__ = ["Autoencoder", "DeepSVDD", "Detector", "GEOM", "METHODS", "NoveltyNormalization", "OCSVM", "load", "save"]
 
-_METHOD_HOME = {"Autoencoder": "autoencoder", "DeepSVDD": "svdd", "GEOM": "geom", "OCSVM": "shallow"}
+_METHOD_HOME = {
+    "Autoencoder": "autoencoder",
+    "DeepSVDD": "svdd",
+    "GEOM": "geom",
+    "NoveltyNormalization": "ns",
+    "OCSVM": "shallow",
+}
 _HOME = _METHOD_HOME | {"Detector": "detector", "load": "saving", "save": "saving"}
 
 

@@ -80,8 +80,8 @@ def to_network(images: torch.Tensor) -> torch.Tensor:
     return (2 * images - 1).contiguous(memory_format=torch.channels_last)
 
 
-def check_autoencoder(net: nn.Module, shape: tuple[int, int, int]):
-    """Refuse a net that does not encode images of that shape to (n, z) and decode them to (n, c, h, w)."""
+def check_autoencoder(net: nn.Module, shape: tuple[int, int, int]) -> int:
+    """z; refuses a net that does not encode images of that shape to (n, z) and decode them to (n, c, h, w)."""
     for name in ("encode", "decode"):
         if not callable(getattr(net, name, None)):
             raise ValueError(f"net gives a {type(net).__name__} without {name}(); encode and decode are needed.")
@@ -94,3 +94,4 @@ def check_autoencoder(net: nn.Module, shape: tuple[int, int, int]):
         raise ValueError(f"net encodes 2 images as {tuple(code.shape)}; (2, z) is needed.")
     if out.shape != (2, *shape):
         raise ValueError(f"net decodes 2 images to {tuple(out.shape)}; {(2, *shape)} is needed.")
+    return code.shape[1]

@@ -207,6 +207,8 @@ class Detector(OutlierMixin, BaseEstimator):
         loss_of = torch.compile(self._loss) if self.compile else self._loss
         self.history_ = []
         for epoch in range(epochs):
+            for group in optimizer.param_groups:
+                group["lr"] = self._lr(epoch)
             self.model_.train()
             total = torch.zeros((), device=self.device_)
             order = torch.randperm(items, generator=generator, device=self.device_)
@@ -241,6 +243,10 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def _epochs(self) -> int:
         return self.epochs
+
+    def _lr(self, epoch: int) -> float:
+        """Learning rate of that epoch, from 0 on."""
+        return self.lr
 
     def _items(self, x: torch.Tensor) -> int:
         """How many training items one epoch passes over."""

@@ -53,6 +53,35 @@ class LeNet(nn.Module):
         return self.last(x.flatten(1))
 
 
+class LeNetAutoencoder(nn.Module):
+    """LeNet-type autoencoder (Wu et al. 2021, Section 4.2, after Ruff et al. 2018).
+
+    `encode` is `LeNet`, (n, c, h, w) -> (n, code). `decode` mirrors it: a dense layer, then for each pooling nearest
+    upsampling and a 5x5 convolution, which at stride 1 is a transposed one with its kernel turned; a sigmoid gives the
+    pixels. Batch norm, missing biases and the sigmoid are Ruff's; the paper does not speak of them.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], channels: tuple[int, ...], code: int):
+        super().__init__()
+        c, h, w = shape
+        self.encoder = LeNet(shape, channels, code)
+        sizes = [(h >> i, w >> i) for i in range(len(channels) + 1)]  # from the image to behind the last pooling
+        layers = [nn.Linear(code, channels[-1] * sizes[-1][0] * sizes[-1][1], bias=False)]
+        layers += [nn.Unflatten(1, (channels[-1], *sizes[-1])), nn.BatchNorm2d(channels[-1], eps=1e-4, affine=False)]
+        for i in reversed(range(len(channels))):
+            c_out = channels[i - 1] if i else c
+            layers += [nn.LeakyReLU(), nn.Upsample(sizes[i])]
+            layers += [nn.Conv2d(channels[i], c_out, 5, padding=2, bias=False)]
+            layers += [nn.BatchNorm2d(c_out, eps=1e-4, affine=False) if i else nn.Sigmoid()]
+        self.decoder = nn.Sequential(*layers)
+
+    def encode(self, x):
+        return self.encoder(x)
+
+    def decode(self, code):
+        return self.decoder(code)
+
+
 class SmallCNN(nn.Module):
     """The classifier body of GEOM's figure script, (n, c, h, w) -> (n, 10); start and batch norm by Keras' defaults."""
 
@@ -164,6 +193,11 @@ def mlp(shape):
 def lenet(shape):
     """LeNet-type encoder: channels 8, 4 to 32 features for grey images, 32, 64, 128 to 128 for colour (Ruff 2018)."""
     return LeNet(shape, (8, 4), 32) if shape[0] == 1 else LeNet(shape, (32, 64, 128), 128)
+
+
+def lenet_autoencoder(shape):
+    """LeNet-type autoencoder: channels 8, 4 and 32 numbers for grey images, 32, 64, 128 and 64 for colour (Wu 2021)."""
+    return LeNetAutoencoder(shape, (8, 4), 32) if shape[0] == 1 else LeNetAutoencoder(shape, (32, 64, 128), 64)
 
 
 def small_cnn(shape):

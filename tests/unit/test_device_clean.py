@@ -13,6 +13,8 @@ CASES = {
     "DeepSVDD-images": ("DeepSVDD", {}, (3, 32, 32)),
     "GEOM-simple": ("GEOM", {"score": "simple", "net": nets.small_cnn}, (1, 32, 32)),
     "GEOM-dirichlet": ("GEOM", {"table": transform_table(32, 8, turns=(0, 1))}, (3, 32, 32)),
+    "NS-count": ("NoveltyNormalization", {}, (1, 28, 28)),
+    "NS-hard-concrete": ("NoveltyNormalization", {"l0": "hard-concrete", "normalize": "through"}, (3, 32, 32)),
 }
 
 

@@ -37,6 +37,23 @@ def test_features(factory, shape, features):
     assert net(torch.rand(3, *shape)).shape == (3, features)
 
 
+@pytest.mark.parametrize("shape,code", [((1, 28, 28), 32), ((3, 32, 32), 64), ((1, 17, 14), 32)])
+def test_lenet_autoencoder_draws_images_of_the_size_it_was_given(shape, code):
+    net = nets.lenet_autoencoder(shape).eval()
+    z = net.encode(torch.rand(3, *shape))
+    drawn = net.decode(z)
+    assert z.shape == (3, code) and drawn.shape == (3, *shape) and 0 < drawn.min() and drawn.max() < 1
+
+
+def test_lenet_autoencoder_mirrors_its_encoder():
+    net = nets.lenet_autoencoder((3, 32, 32))
+    kernels = [
+        [tuple(layer.weight.shape) for layer in part.modules() if isinstance(layer, torch.nn.Conv2d)]
+        for part in (net.encoder, net.decoder)
+    ]
+    assert kernels[0] == [(b, a, *size) for a, b, *size in reversed(kernels[1])] and len(kernels[0]) == 3
+
+
 def test_wide_resnet_starts_as_he_et_al():
     conv = nets.wrn_10_4((3, 32, 32)).blocks[2].conv2.weight  # 256 channels, 3 x 3
     assert conv.std().item() == pytest.approx(math.sqrt(2 / (256 * 9)), rel=0.01)
