@@ -12,18 +12,30 @@ if TYPE_CHECKING:  # read by type checkers and by adlib.companion.imports
     from .geom import GEOM
     from .ns import NoveltyNormalization
     from .saving import load, save
-    from .shallow import OCSVM
+    from .shallow import KDE, OCSVM
     from .svdd import DeepSVDD
 
     METHODS: dict[str, type[Detector]]
 
 __version__ = "0.1.0"
-__all__ = ["Autoencoder", "DeepSVDD", "Detector", "GEOM", "METHODS", "NoveltyNormalization", "OCSVM", "load", "save"]
+__all__ = [
+    "Autoencoder",
+    "DeepSVDD",
+    "Detector",
+    "GEOM",
+    "KDE",
+    "METHODS",
+    "NoveltyNormalization",
+    "OCSVM",
+    "load",
+    "save",
+]
 
 _METHOD_HOME = {
     "Autoencoder": "autoencoder",
     "DeepSVDD": "svdd",
     "GEOM": "geom",
+    "KDE": "shallow",
     "NoveltyNormalization": "ns",
     "OCSVM": "shallow",
 }

@@ -50,7 +50,7 @@ class Experiment(BaseModel):
     method: str
     settings: Json = {}
     data: list[Data]
-    normal: list[int]
+    normal: list[int | list[int]]  # a list in the list: several classes that are normal together
     anomaly: int | None = None  # None: all other classes
     n_train: int = Field(default=0, ge=0)  # 0: all
     rescore: dict[str, list[str]] = {}  # settings that are changed after fit, and the values to score with
@@ -97,7 +97,7 @@ class Sweep(BaseModel):
 def _expand(experiment: Experiment, seeds: Sequence[int]) -> Iterator[Json]:
     for seed, data, normal in itertools.product(seeds, experiment.data, experiment.normal):
         yield {
-            "evidence": experiment.evidence.format(data=data.name, normal=normal),
+            "evidence": experiment.evidence.format(data=data.name, normal=_word(normal)),
             "method": experiment.method,
             "settings": experiment.settings,
             "data": data.model_dump(),
@@ -108,6 +108,11 @@ def _expand(experiment: Experiment, seeds: Sequence[int]) -> Iterator[Json]:
             "seed": seed,
             **{name: value for name in LATER if (value := getattr(experiment, name))},
         }
+
+
+def _word(normal: int | Sequence[int]) -> str:
+    """The normal class or classes as a part of a key: 3, or 2_3_5."""
+    return str(normal) if isinstance(normal, int) else "_".join(map(str, normal))
 
 
 def variants(rescore: Mapping[str, Sequence[str]]) -> list[tuple[str, Json]]:

@@ -29,6 +29,7 @@ QUICK = {
     "Autoencoder": {"epochs": 10, "batch_size": 16},
     "DeepSVDD": {"epochs": 60, "batch_size": 16, "lr": 3e-3},
     "GEOM": {"table": transform_table(16, 4, rows=(0,), cols=(0,)), "net": small_cnn, "epochs": 4, "batch_size": 64},
+    "KDE": {},
     "NoveltyNormalization": {"epochs": 20, "batch_size": 16},
     "OCSVM": {},
 }

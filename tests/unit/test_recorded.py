@@ -269,6 +269,16 @@ def test_the_auroc_of_a_point_is_that_of_a_hand_made_run(checkout):
     assert shape == (1, 36, 36)
 
 
+def test_several_classes_can_be_normal_together(checkout):
+    spec = changed(SPEC, evidence="01-toy/auroc_{normal}", normal=[3, [8, 5]], anomaly=None)
+    write_spec(checkout, {**spec, "seeds": 1})
+    first, second = recorded.read_sweep(Path("results/sweeps/toy.yml")).points().values()
+    assert [first["evidence"], second["evidence"]] == ["01-toy/auroc_3", "01-toy/auroc_8_5"]
+    digits = data.load("digits")
+    scores = Mean(lr=0.5).fit(digits.x_train[np.isin(digits.y_train, [8, 5])]).anomaly_score(digits.x_test)
+    assert sweep.evaluate(second)[0]["01-toy/auroc_8_5_near"] == auroc(~np.isin(digits.y_test, [8, 5]), scores)
+
+
 def test_a_subset_is_drawn_with_the_seed_and_keeps_the_order():
     x = np.arange(100)
     (one, rows), (two, _) = (sweep.subset(x, 10, seed, "n_train") for seed in (0, 1))
