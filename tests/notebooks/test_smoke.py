@@ -16,6 +16,7 @@ GOOD = {  # values that even a smoke run brings well above guessing, unless a sc
     "00-your-own-data": r"auroc_\w+",
     "01-geom-intuition": r"auroc_3v8_flip_\w+",
     "02-geom-score": r"page_auroc_\w+(geom_dirichlet|rule|hindsight)|page_(as_they_are|set_all)_\w+_dirichlet",
+    "03-ns-ablation": r"page_auroc_\w+_(ns_detached|oc_svm_raw|kde)",
 }
 
 
