@@ -68,8 +68,8 @@ class NoveltyNormalization(Detector):
     """Reconstruction error and learned novelty score, min-max scaled over the batch in training (Wu et al. 2021).
 
     No code of the authors is known, so what the paper leaves open is ours; each such setting says so. In testing, the
-    score goes through one affine map, with the minimum and maximum averaged over all training batches: no image's score
-    depends on the images beside it. Images lie in [0, 1].
+    score goes through one affine map (none for `normalize="none"`), with the minimum and maximum averaged over all
+    training batches: no image's score depends on the images beside it. Images lie in [0, 1].
     """
 
     lam1: float = 0.5
@@ -83,7 +83,7 @@ class NoveltyNormalization(Detector):
     l0: str = "count"
     """"count" (below Eq. 3; no gradient) or "hard-concrete", gates with a differentiable expectation; ours."""
     error: str = "mse"
-    """"mse", as the text below Eq. 1 says, or "norm", the L2 norm of Eq. 1 itself, about a hundred times as large."""
+    """"mse", as the text below Eq. 1 says, or "norm", the L2 norm of Eq. 1 itself, hundreds of times as large."""
     net: Callable | None = None
     """Factory shape -> module with `encode`, images -> (n, z), and `decode`; None: `nets.lenet_autoencoder`."""
     epochs: int = 60
@@ -152,7 +152,8 @@ class NoveltyNormalization(Detector):
         self._note_extremes(s.detach())
         if self.normalize != "none":
             s = minmax_normalize(s, detach=self.normalize == "detached")
-        return s.mean() - self.lam2 * self._l0() if self.use_ns else s.mean()  # Eq. 4; Eq. 7 has no L0 term
+        loss = s.mean()
+        return loss - self.lam2 * self._l0() if self.use_ns else loss  # Eq. 4; inside Eq. 6 the L0 term would cancel
 
     def _score(self, batch):
         s = self._combined(*self._parts(batch))  # Eq. 5

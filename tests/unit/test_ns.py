@@ -7,7 +7,6 @@ from torch import nn
 
 from adlib import NoveltyNormalization, load, save
 from adlib.metrics import auroc
-from adlib.nets import MLP
 from adlib.ns import expected_l0, hard_concrete, l0_count, minmax_normalize
 
 VARIANTS = [
@@ -93,8 +92,8 @@ def test_hard_concrete_gates_are_exactly_zero_or_one_for_a_share_of_the_draws():
 
 
 def test_hard_concrete_without_noise():
-    gates = hard_concrete(torch.tensor([-10.0, 0.0, 10.0]), None)
-    np.testing.assert_allclose(gates, [0, 0.5, 1], atol=1e-6)
+    gates = hard_concrete(torch.tensor([-10.0, 0.0, 1.0, 10.0]), None)
+    np.testing.assert_allclose(gates, [0, 0.5, 1.2 / (1 + np.exp(-1)) - 0.1, 1], atol=1e-6)
 
 
 # ---- Eq. 1, 2, 4, 5, 7
@@ -132,11 +131,40 @@ def test_score_and_loss_by_hand(error):
     np.testing.assert_allclose(d.history_, [((s - s.min()) / np.ptp(s)).mean() - 0.01 * count], rtol=1e-4)
 
 
+@pytest.mark.parametrize("normalize", ["none", "detached", "through"])
+def test_the_gradient_of_the_loss_is_that_of_the_reading(normalize):
+    d = quick(net=Mean, normalize=normalize, epochs=1, lr=1e-12, lam2=0.0).fit(images(30, 0))
+    batch = torch.from_numpy(images(16, 1)).float() / 255
+    bias = d.model_.scorer.layers[-1].bias
+    (ours,) = torch.autograd.grad(d._loss((batch, [])), bias)
+    novelty = d.model_.scorer(batch.mean((2, 3)).repeat(1, 2)).sigmoid().squeeze(1)
+    s = 0.5 * d._parts(batch)[0].detach() + 0.5 * novelty
+    low, high = (s.min(), s.max()) if normalize == "through" else (s.min().detach(), s.max().detach())
+    by_hand = s.mean() if normalize == "none" else ((s - low) / (high - low)).mean()
+    (expected,) = torch.autograd.grad(by_hand, bias)
+    torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-7)
+
+
 def test_with_all_weights_zero_the_novelty_score_is_one_half():
-    scorer = MLP(32, (16, 1), bias=True)
-    for parameter in scorer.parameters():
+    d = quick(epochs=1).fit(images(20, 0))
+    for parameter in d.model_.scorer.parameters():
         nn.init.zeros_(parameter)
-    assert scorer(torch.randn(5, 32)).sigmoid().unique().tolist() == [0.5]
+    assert set(d.parts(images(9, 1))[1]) == {0.5}
+
+
+@pytest.mark.parametrize("c, layers", [(1, [(16, 32), (1, 16)]), (3, [(32, 64), (16, 32), (1, 16)])])
+def test_the_module_has_two_layers_for_grey_images_and_three_for_colour(c, layers):
+    d = quick(epochs=1).fit(images(20, 0, c))
+    assert [tuple(layer.weight.shape) for layer in d.model_.scorer.layers] == layers
+
+
+def test_gates_are_noisy_in_training_only():
+    d = quick(epochs=1, l0="hard-concrete").fit(images(20, 0))
+    batch = torch.from_numpy(images(9, 1))
+    drawn = [d._draw(batch, torch.arange(9), torch.Generator().manual_seed(seed)) for seed in (0, 1)]
+    one, two = (d._parts(*some)[1] for some in drawn)
+    assert not torch.equal(one, two)
+    np.testing.assert_array_equal(d.parts(batch)[1], d.parts(batch)[1])
 
 
 def test_without_the_module_the_score_is_the_error_and_novelty_zero():
@@ -160,6 +188,17 @@ def test_the_l0_count_changes_no_weight_and_hard_concrete_does():
 def test_the_learning_rate_falls_to_a_tenth_every_thirty_epochs():
     d = NoveltyNormalization(lr=0.1)
     np.testing.assert_allclose([d._lr(epoch) for epoch in (0, 29, 30, 59, 60)], [0.1, 0.1, 0.01, 0.01, 0.001])
+
+
+def test_training_follows_the_learning_rate_of_the_epoch():
+    class Stops(NoveltyNormalization):
+        def _lr(self, epoch):
+            return 1e-3 if epoch == 0 else 1e-12
+
+    x = images(40, 0)
+    one, three = (Stops(net=Mean, epochs=epochs, batch_size=8).fit(x) for epochs in (1, 3))
+    np.testing.assert_allclose(three.parts(x), one.parts(x), rtol=1e-4, atol=1e-6)
+    assert not np.allclose(one.parts(x)[1], quick(net=Mean, epochs=3, batch_size=8).fit(x).parts(x)[1], rtol=1e-3)
 
 
 # ---- testing
