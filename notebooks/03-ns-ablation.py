@@ -101,19 +101,21 @@ def one_class_data(normal, seed):
 # \mathcal{L}_r = \|x - \tilde x\|, \qquad \mathcal{L}_{ns} = \sigma(\mathrm{MLP}(z; W)) \in [0, 1].
 # $$ (ns-parts)
 #
-# Both are to be small on normal images, and the score is their sum, with $\lambda_1 = 0.5$:
+# with $\sigma$ the logistic function. Both are to be small on normal images, and the score is their sum, with $\lambda_1 = 0.5$:
 #
 # $$
 # S = (1 - \lambda_1) \mathcal{L}_r + \lambda_1 \mathcal{L}_{ns}.
 # $$ (ns-sum)
 #
-# In training, the $S_i$ of a batch are scaled by its own smallest and largest value, {py:func}`adlib.ns.minmax_normalize`, and the mean of the result, *less* $\lambda_2 = 10^{-5}$ times the number of weights that are not zero, is the loss. The number is there so that not all weights become zero.
+# In training, the $S_i$ of a batch are scaled by its own smallest and largest value, {py:func}`adlib.ns.minmax_normalize`,
 #
 # $$
-# \mathrm{Reg}(S_i) = \frac{S_i - S_{\min}}{S_{\max} - S_{\min}}.
+# \mathrm{Reg}(S_i) = \frac{S_i - S_{\min}}{S_{\max} - S_{\min}},
 # $$ (ns-reg)
 #
-# Eq. 4 has $- \lambda_2 \|W\|_0$ inside $S$, Eq. 7 does not. Inside, it would be the same for each image of a batch, and {eq}`ns-reg` would take it out again; here it stands outside. At test time the averages $\bar S_{\min}$ and $\bar S_{\max}$ over all training batches take their place. The class {py:class}`adlib.ns.NoveltyNormalization` is these equations on a LeNet-type autoencoder. The paper has no public code, and leaves open
+# and the mean of the result, *less* $\lambda_2 = 10^{-5}$ times the number $\|W\|_0$ of weights that are not zero, is the loss. The number is there so that not all weights become zero. Eq. 4 has $- \lambda_2 \|W\|_0$ inside $S$, Eq. 7 does not. Inside, it would be the same for each image of a batch, and {eq}`ns-reg` would take it out again; here it stands outside.
+#
+# At test time the averages $\bar S_{\min}$ and $\bar S_{\max}$ over all training batches take their place. The class {py:class}`adlib.ns.NoveltyNormalization` is these equations on a LeNet-type autoencoder. The paper has no public code, and leaves open
 # what is listed {ref}`at the end <ns-choices>`. One of the open choices decides much: whether the gradient runs *through* $S_{\min}$ and $S_{\max}$, or takes them as constants (*detached*). This chapter runs both.
 #
 # ## Four facts before any run
