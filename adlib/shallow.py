@@ -49,7 +49,10 @@ class OCSVM(Detector):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class KDE(Detector):
-    """Minus the log of a Gaussian kernel density estimate (Parzen 1962); images are flattened."""
+    """Minus the log of a Gaussian kernel density estimate (Parzen 1962); images are flattened.
+
+    A training row counts its own kernel, so with a small bandwidth `predict` calls more new rows anomalous than `fpr`.
+    """
 
     variance: float | None = None
     """Share of the variance kept in principal components, 0.95 in Ruff et al. (2018, Section 4.1); None: all of it."""
@@ -62,18 +65,20 @@ class KDE(Detector):
     }
 
     def _fit(self, x, on_epoch):
-        self.rows_ = x.cpu().clone()  # `save` writes the rows, `load` fits again
+        self.rows_ = x.cpu().clone()  # `save` writes the rows, `load` fits again, with the bandwidth found here
         rows = flat_rows(self.rows_)
-        pca = "passthrough" if self.variance is None else PCA(self.variance, svd_solver="full")
-        self.model_ = Pipeline([("pca", pca), ("density", KernelDensity())])
-        self.model_.set_params(density__bandwidth=self._width(rows)).fit(rows)
+        self.bandwidth_ = self._best_bandwidth(rows) if self.bandwidth == "cv" else float(self.bandwidth)
+        self.model_ = self._density(self.bandwidth_).fit(rows)
         self._set_offset(-self.model_.score_samples(rows))
 
-    def _width(self, rows: np.ndarray) -> float:
-        if self.bandwidth != "cv":
-            return self.bandwidth
+    def _density(self, bandwidth: float) -> Pipeline:
+        pca = "passthrough" if self.variance is None else PCA(self.variance, svd_solver="full")
+        return Pipeline([("pca", pca), ("density", KernelDensity(bandwidth=bandwidth))])
+
+    def _best_bandwidth(self, rows: np.ndarray) -> float:
         grid = {"density__bandwidth": 2 ** np.arange(0.5, 5.5, 0.5)}
-        return GridSearchCV(self.model_, grid, cv=min(5, len(rows))).fit(rows).best_params_["density__bandwidth"]
+        search = GridSearchCV(self._density(1.0), grid, cv=min(5, len(rows)), refit=False).fit(rows)
+        return float(search.best_params_["density__bandwidth"])
 
     def _scores(self, x):
         return -self.model_.score_samples(flat_rows(x))
@@ -82,7 +87,8 @@ class KDE(Detector):
         return {"rows": self.rows_}
 
     def _set_state(self, state):
-        self._fit(state["rows"], None)
+        self.rows_ = state["rows"]
+        self.model_ = self._density(self.bandwidth_).fit(flat_rows(self.rows_))
 
 
 def flat_rows(x: torch.Tensor) -> np.ndarray:

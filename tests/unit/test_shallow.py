@@ -6,7 +6,7 @@ from sklearn.decomposition import PCA
 from sklearn.neighbors import KernelDensity
 from sklearn.svm import OneClassSVM
 
-from adlib import KDE, OCSVM
+from adlib import KDE, OCSVM, load, save
 
 
 @pytest.mark.parametrize("nu,gamma", [(0.1, "scale"), (0.5, "auto"), (0.8, 0.3)])
@@ -41,7 +41,15 @@ def test_kde_chooses_its_bandwidth_by_the_likelihood_of_rows_left_out():
         fits = [(KernelDensity(bandwidth=width).fit(np.delete(x, fold, 0)), x[fold]) for fold in folds]
         likelihood[width] = sum(density.score(rows) for density, rows in fits)
     best = max(likelihood, key=likelihood.get)
-    assert KDE().fit(x).model_["density"].bandwidth == pytest.approx(best) and 2**0.5 < best < 32
+    assert KDE().fit(x).bandwidth_ == pytest.approx(best) and 2**0.5 < best < 32
+
+
+def test_kde_is_loaded_without_a_second_search(tmp_path, monkeypatch):
+    x = np.random.default_rng(0).normal(size=(40, 3))
+    fitted = KDE().fit(x)
+    save(fitted, tmp_path / "kde")
+    monkeypatch.delattr(KDE, "_best_bandwidth")
+    np.testing.assert_array_equal(load(tmp_path / "kde").anomaly_score(x), fitted.anomaly_score(x))
 
 
 def test_kde_in_principal_components_of_images():
