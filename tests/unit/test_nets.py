@@ -54,6 +54,16 @@ def test_lenet_autoencoder_mirrors_its_encoder():
     assert kernels[0] == [(b, a, *size) for a, b, *size in reversed(kernels[1])] and len(kernels[0]) == 3
 
 
+@pytest.mark.parametrize("size", [(14, 10), (15, 10)])  # doubled, and not
+def test_upsampled_convolution_is_upsampling_then_convolution(size):
+    layer = nets.UpsampledConv(3, 2, size).double()
+    x = torch.randn(4, 3, 7, 5, dtype=torch.float64)
+    plain = torch.nn.functional.conv2d(torch.nn.functional.interpolate(x, size), layer.weight, padding=2)
+    torch.testing.assert_close(layer(x), plain)
+    wanted, got = (torch.autograd.grad(y.square().sum(), layer.weight)[0] for y in (plain, layer(x)))
+    torch.testing.assert_close(got, wanted)
+
+
 def test_wide_resnet_starts_as_he_et_al():
     conv = nets.wrn_10_4((3, 32, 32)).blocks[2].conv2.weight  # 256 channels, 3 x 3
     assert conv.std().item() == pytest.approx(math.sqrt(2 / (256 * 9)), rel=0.01)
