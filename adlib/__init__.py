@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:  # read by type checkers and by adlib.companion.imports
     from .autoencoder import Autoencoder
     from .detector import Detector
+    from .drocc import DROCC, DROCCLF, DROCCOE
     from .geom import GEOM
     from .ns import NoveltyNormalization
     from .saving import load, save
@@ -20,6 +21,9 @@ if TYPE_CHECKING:  # read by type checkers and by adlib.companion.imports
 __version__ = "0.1.0"
 __all__ = [
     "Autoencoder",
+    "DROCC",
+    "DROCCLF",
+    "DROCCOE",
     "DeepSVDD",
     "Detector",
     "GEOM",
@@ -33,6 +37,9 @@ __all__ = [
 
 _METHOD_HOME = {
     "Autoencoder": "autoencoder",
+    "DROCC": "drocc",
+    "DROCCLF": "drocc",
+    "DROCCOE": "drocc",
     "DeepSVDD": "svdd",
     "GEOM": "geom",
     "KDE": "shallow",

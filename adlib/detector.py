@@ -44,6 +44,7 @@ class Detector(OutlierMixin, BaseEstimator):
     image_only = False
     takes_outliers = False
     takes_masks = False
+    _outliers = _masks = None
     chunk = 512  # rows scored at once, always: a row's score must not depend on its neighbours
     _parameter_constraints = {
         "fpr": [Interval(Real, 0, 1, closed="neither")],
@@ -187,6 +188,11 @@ class Detector(OutlierMixin, BaseEstimator):
         x = x.to(self.device_, torch.uint8 if x.dtype == torch.uint8 else torch.float32)
         if x.is_floating_point() and not x.isfinite().all():
             raise ValueError("X has values beyond the range of float32.")
+        if self._outliers is not None:
+            if (self._outliers.dtype == torch.uint8) != (x.dtype == torch.uint8):
+                kinds = f"X is {x.dtype}, outliers are {self._outliers.dtype}"
+                raise ValueError(f"{kinds}: both must be uint8, or neither, to be on one scale.")
+            self._outliers = self._outliers.to(self.device_, x.dtype)
         with seeded_construction(seed):
             self.model_ = self._build(self.shape_in_, self.device_)
         generator = torch.Generator(self.device_).manual_seed(seed)
@@ -255,6 +261,13 @@ class Detector(OutlierMixin, BaseEstimator):
     def _draw(self, x: torch.Tensor, index: torch.Tensor, generator: torch.Generator):
         """The batch for the items of that index; all randomness of a step belongs here."""
         return as_float(x[index])
+
+    def _draw_outliers(self, n: int, generator: torch.Generator) -> torch.Tensor | None:
+        """n of the outliers given to `fit`, with replacement; None if there are none."""
+        if self._outliers is None:
+            return None
+        index = torch.randint(len(self._outliers), (n,), generator=generator, device=self._outliers.device)
+        return as_float(self._outliers[index])
 
     def _start(self, x: torch.Tensor):
         """What must be computed from the data and the untrained network before the first step."""

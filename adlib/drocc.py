@@ -1,10 +1,21 @@
 """DROCC: a classifier against negatives that it looks for itself, just off the data (Goyal et al. 2020)."""
 
+import math
+import warnings
 from collections.abc import Callable
+from contextlib import contextmanager
+from dataclasses import dataclass
+from numbers import Integral, Real
 
 import torch
+from sklearn.utils._param_validation import Interval
+from torch import nn
+from torch.nn import functional as F
 
-# ---- formulas
+from . import nets
+from .detector import TRAINED, Detector
+
+# ---- the shells, and the nearest points in them
 
 
 def project_to_shell(delta: torch.Tensor, radius: float, gamma: float) -> torch.Tensor:
@@ -34,6 +45,10 @@ def project_to_mahalanobis_shell(
     _check_shell(radius, gamma)
     if not (sigma.isfinite().all() and (sigma >= 0).all() and (sigma > 0).any(1).all()):
         raise ValueError("sigma must be finite and at least 0, with a weight above 0 in each row.")
+    return _nearest(delta, sigma, radius, gamma)
+
+
+def _nearest(delta, sigma, radius, gamma):
     x, top = delta.double(), sigma.double().amax(1, keepdim=True)
     weight = sigma.double() / top  # so that the largest of a row is 1, and the bounds are in its units
     low, high = radius / top.sqrt(), gamma * radius / top.sqrt()
@@ -91,3 +106,231 @@ def _bisect(still: Callable, start: torch.Tensor, steps: int = 40) -> torch.Tens
         goes_on = still(middle.exp())
         low, high = torch.where(goes_on, middle, low), torch.where(goes_on, high, middle)
     return ((low + high) / 2).exp()
+
+
+# ---- the search for negatives
+
+
+def ascend(
+    net: Callable[[torch.Tensor], torch.Tensor],
+    x: torch.Tensor,
+    delta: torch.Tensor,
+    steps: int,
+    step: float,
+    radius: float,
+    gamma: float,
+    project_every: int = 1,
+    sigma: torch.Tensor | None = None,
+) -> torch.Tensor:
+    """delta, the shape of x (n, ...), after `steps` of ascent on the logit net(x + delta) (n,) (Algorithm 1).
+
+    Each step has length `step` and the direction of the gradient. That of the paper's loss, softplus(logit), is the
+    same but vanishes in float32 where the logit is very negative. Where the logit's own vanishes, delta stays.
+    After every `project_every` steps, delta moves to the nearest point of the shell, with weights sigma (n, d) to that
+    of Section 4. The paper projects after each; steps that are left over are not projected, as in its code.
+    `steps=0` only projects: random points of the shell.
+    """
+
+    def project(flat):
+        if sigma is None:
+            return project_to_shell(flat, radius, gamma)
+        return _nearest(flat, sigma, radius, gamma)  # no check, for which a GPU would have to wait
+
+    flat = delta.detach().flatten(1)
+    if steps == 0:
+        flat = project(flat)
+    for i in range(1, steps + 1):
+        with torch.enable_grad():
+            flat.requires_grad_(True)
+            (gradient,) = torch.autograd.grad(net(x + flat.view_as(x)).sum(), flat)
+        flat = flat.detach() + step * F.normalize(gradient, dim=1)
+        if i % project_every == 0:
+            flat = project(flat)
+    return flat.view_as(x)
+
+
+def influence(net: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> torch.Tensor:
+    """Weights |d net(x) / d x_j| of the coordinates of x (n, ...), (n, d) (Section 4), scaled to a mean of 1 in a row.
+
+    The scale is that of the authors' code; with it a radius means the same as without weights. Rows without a gradient
+    get equal weights.
+    """
+    with torch.enable_grad():
+        x = x.detach().requires_grad_(True)
+        (gradient,) = torch.autograd.grad(net(x).sum(), x)
+    size = gradient.flatten(1).abs()
+    mean = size.mean(1, keepdim=True)
+    return torch.where(mean > 0, size / mean, 1)
+
+
+# ---- the detectors
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class DROCC(Detector):
+    """A classifier of the data against negatives in a shell around each row (Goyal et al. 2020, Algorithm 1).
+
+    Scale the columns to mean 0 and standard deviation 1 first: the default radius means such data. The anomaly score is
+    minus the classifier's logit.
+    """
+
+    radius: float | None = None
+    """Inner radius of the shell; None: sqrt(d) / 2 (Section 5.1)."""
+    gamma: float = 2.0
+    """Outer over inner radius; 2, and 1 for images (Section 5.1)."""
+    mu: float = 1.0
+    """Weight of the negatives; the paper tunes it in {0.5, 1}. 0: none are made."""
+    ascent_steps: int = 50
+    """Steps of the search for negatives, of the paper's code; 0: random points of the shell."""
+    ascent_step: float = 0.01
+    """Length of a step; the paper tunes it in {0.1, 0.01}."""
+    project_every: int = 1
+    """Steps between two projections to the shell: 1 in Algorithm 1, 10 in its code (5 for DROCC-LF)."""
+    batchnorm_tracks_negatives: bool = False
+    """Let batch norm's running statistics, which scoring uses, follow the negatives too, each ascent step, as its code."""
+    warmup_epochs: int = 0
+    """Epochs without negatives at the start (Algorithm 1: n_0 steps, no value given)."""
+    net: Callable | None = None
+    """Factory shape -> module giving features, made a logit by a leaky ReLU and one unit. None: `nets.mlp_128` for rows
+    (one hidden layer, Section 5.1.1), `nets.lenet` for images."""
+    epochs: int = 100
+    """As in its code; the paper is silent."""
+    batch_size: int = 128
+    """The paper is silent."""
+    lr: float = 1e-3
+    """Adam; the paper tunes it in {0.01, 0.0001}."""
+    weight_decay: float = 0.0
+    """The paper's lambda, which it tunes and does not give; its code has none."""
+    amp: bool = False
+    """Forward passes of the training in bfloat16."""
+    compile: bool = False
+    """Compile the training loss with torch.compile."""
+
+    _parameter_constraints = (
+        Detector._parameter_constraints
+        | TRAINED
+        | {
+            "radius": [Interval(Real, 0, None, closed="neither"), None],
+            "gamma": [Interval(Real, 1, None, closed="left")],
+            "mu": [Interval(Real, 0, None, closed="left")],
+            "ascent_steps": [Interval(Integral, 0, None, closed="left")],
+            "ascent_step": [Interval(Real, 0, None, closed="neither")],
+            "project_every": [Interval(Integral, 1, None, closed="left")],
+            "batchnorm_tracks_negatives": ["boolean"],
+            "warmup_epochs": [Interval(Integral, 0, None, closed="left")],
+        }
+    )
+
+    def logit(self, x: torch.Tensor) -> torch.Tensor:
+        """The classifier's output for float rows x (n, ...) on the device, (n,), with gradient; larger is normal."""
+        if x.ndim == 4:
+            x = x.contiguous(memory_format=torch.channels_last)
+        return self.model_(x).squeeze(1)
+
+    def _check_settings(self, x):
+        if self.warmup_epochs >= self.epochs:
+            raise ValueError(f"warmup_epochs={self.warmup_epochs} leaves none of epochs={self.epochs} for negatives.")
+        reach = self.ascent_steps * self.ascent_step / self._shell(x)
+        if self.mu and 0 < reach < 0.05:
+            warnings.warn(
+                f"The ascent moves a negative by at most {reach:.2g} of the radius: it changes next to nothing. "
+                "Raise ascent_step, or take ascent_steps=0, which is much faster.",
+                stacklevel=3,
+            )
+
+    def _shell(self, x: torch.Tensor) -> float:
+        return math.sqrt(x[0].numel()) / 2 if self.radius is None else self.radius
+
+    def _build(self, shape, device):
+        body = (self.net or (nets.mlp_128 if len(shape) == 1 else nets.lenet))(shape)
+        model = nn.Sequential(body, nn.LeakyReLU(), nn.Linear(nets.features_of(body, shape), 1))
+        return model.to(device, memory_format=torch.channels_last) if len(shape) == 3 else model.to(device)
+
+    def _draw(self, x, index, generator):
+        rows = super()._draw(x, index, generator)
+        if not self.mu or (self.warmup_epochs and len(self.history_) < self.warmup_epochs):
+            return rows, None
+        noise = torch.randn(rows.shape, generator=generator, device=rows.device)
+        return rows, rows + self._search(rows, noise)
+
+    def _search(self, rows, noise):
+        with self._frozen(), torch.autocast(rows.device.type, torch.bfloat16, enabled=self.amp):
+            return ascend(self.logit, rows, noise, *self._ascent(rows))
+
+    def _ascent(self, rows):
+        return self.ascent_steps, self.ascent_step, self._shell(rows), self.gamma, self.project_every
+
+    @contextmanager
+    def _frozen(self):
+        """No gradients of the weights, and none of batch norm's memory unless that is wanted."""
+        weights, norms = list(self.model_.parameters()), self._norms()
+        for weight in weights:
+            weight.requires_grad_(False)
+        for norm in norms:
+            norm.track_running_stats = False
+        try:
+            yield
+        finally:
+            for weight in weights:
+                weight.requires_grad_(True)
+            for norm in norms:
+                norm.track_running_stats = True
+
+    def _norms(self):
+        """The batch norms that must not learn from negatives."""
+        if self.batchnorm_tracks_negatives:
+            return []
+        return [m for m in self.model_.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+
+    def _loss(self, batch):
+        rows, negatives = batch
+        loss = F.softplus(-self.logit(rows)).mean()
+        return loss if negatives is None else loss + self.mu * F.softplus(self._logit_of_negatives(negatives)).mean()
+
+    def _logit_of_negatives(self, negatives):
+        if not self._norms():
+            return self.logit(negatives)
+        memory = {name: buffer.clone() for name, buffer in self.model_.named_buffers()}  # what they learn is dropped
+        negatives = negatives.contiguous(memory_format=torch.channels_last)
+        return torch.func.functional_call(self.model_, memory, negatives).squeeze(1)
+
+    def _score(self, batch):
+        return -self.logit(batch)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class DROCCOE(DROCC):
+    """DROCC with outlier exposure (Goyal et al. 2020, Section 4): its loss plus the cross-entropy of given outliers.
+
+    `fit(X, outliers=...)`: each step draws as many outliers as rows. Without outliers it is DROCC; with `mu=0` it is the
+    plain binary classifier that Section 5.2 compares with.
+    """
+
+    takes_outliers = True
+
+    def _draw(self, x, index, generator):
+        rows, negatives = super()._draw(x, index, generator)
+        return rows, negatives, self._draw_outliers(len(rows), generator)
+
+    def _loss(self, batch):
+        rows, negatives, outliers = batch
+        loss = super()._loss((rows, negatives))
+        return loss if outliers is None else loss + F.softplus(self.logit(outliers)).mean()
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class DROCCLF(DROCCOE):
+    """DROCC for limited negatives (Goyal et al. 2020, Eq. 2): DROCC-OE with shells in a learned Mahalanobis distance.
+
+    A coordinate weighs as much as the logit depends on it, row by row and step by step (the paper: epoch by epoch), so
+    that negatives move freely along coordinates that do not matter. Negatives are made around normal rows alone.
+    Without outliers the weights are learned from the generated negatives only.
+    """
+
+    project_every: int = 5
+    """As in its code; each projection is a search of one dimension, and the paper projects after each step."""
+
+    def _search(self, rows, noise):
+        with self._frozen(), torch.autocast(rows.device.type, torch.bfloat16, enabled=self.amp):
+            sigma = influence(self.logit, rows)
+            return ascend(self.logit, rows, noise, *self._ascent(rows), sigma=sigma)

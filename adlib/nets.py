@@ -210,6 +210,18 @@ def mlp(shape):
     return MLP(d, (64, 32, 16), bias=False)
 
 
+def mlp_128(shape):
+    """Linear layer d -> 128: with DROCC's head the one hidden layer of its networks for tables (Goyal 2020)."""
+    (d,) = shape
+    return MLP(d, (128,), bias=True)
+
+
+def mlp_128_128(shape):
+    """MLP d -> 128 -> 128: with DROCC's head two hidden layers, for curves that one does not follow."""
+    (d,) = shape
+    return MLP(d, (128, 128), bias=True)
+
+
 def lenet(shape):
     """LeNet-type encoder: channels 8, 4 to 32 features for grey images, 32, 64, 128 to 128 for colour (Ruff 2018)."""
     return LeNet(shape, (8, 4), 32) if shape[0] == 1 else LeNet(shape, (32, 64, 128), 128)

@@ -20,13 +20,16 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from adlib import METHODS, load, save
+from adlib import METHODS, Detector, load, save
 from adlib.geom import transform_table
 from adlib.nets import small_cnn
 
 # settings that make a method quick on the small data below
 QUICK = {
     "Autoencoder": {"epochs": 10, "batch_size": 16},
+    "DROCC": {"epochs": 20, "batch_size": 16, "ascent_steps": 2, "ascent_step": 0.1, "lr": 1e-2},
+    "DROCCLF": {"epochs": 20, "batch_size": 16, "ascent_steps": 2, "ascent_step": 0.1, "project_every": 2, "lr": 1e-2},
+    "DROCCOE": {"epochs": 20, "batch_size": 16, "ascent_steps": 0, "lr": 1e-2},
     "DeepSVDD": {"epochs": 60, "batch_size": 16, "lr": 3e-3},
     "GEOM": {"table": transform_table(16, 4, rows=(0,), cols=(0,)), "net": small_cnn, "epochs": 4, "batch_size": 64},
     "KDE": {},
@@ -96,8 +99,10 @@ def test_dataclass_leaves_equality_and_repr_alone(name):
     assert method.__repr__ is BaseEstimator.__repr__
 
 
-def test_one_level_of_inheritance(name):
-    assert [base.__name__ for base in METHODS[name].__bases__] == ["Detector"]
+def test_inheritance_is_flat(name):
+    """One parent a class; what stands between a method and Detector is in the method's own file."""
+    line = METHODS[name].__mro__[: METHODS[name].__mro__.index(Detector)]
+    assert all(len(cls.__bases__) == 1 and cls.__module__ == METHODS[name].__module__ for cls in line)
 
 
 def test_clone_get_params_and_pickle(name, fitted):
@@ -252,9 +257,9 @@ def test_any_dtype(name, fitted, dtype):
 
 def test_uint8_images_are_scaled_to_one(name):
     x = images(40, 0)
-    settings = {} if METHODS[name].image_only else {k: v for k, v in QUICK[name].items() if k != "net"}
+    more = {"ascent_step": 0.5} if name.startswith("DROCC") else {}  # in 256 dimensions
     scores = [
-        make(name, **settings).fit(given).anomaly_score(given) for given in (x, (x / 255).astype(np.float32))
+        make(name, **more).fit(given).anomaly_score(given) for given in (x, (x / 255).astype(np.float32))
     ]
     np.testing.assert_allclose(*scores, rtol=2e-2, atol=1e-4)
 

@@ -11,6 +11,10 @@ CASES = {
     "Autoencoder": ("Autoencoder", {}, (3, 30, 32)),
     "DeepSVDD-rows": ("DeepSVDD", {}, (5,)),
     "DeepSVDD-images": ("DeepSVDD", {}, (3, 32, 32)),
+    "DROCC-rows": ("DROCC", {"ascent_steps": 3, "ascent_step": 0.1, "project_every": 2}, (5,)),
+    "DROCC-images": ("DROCC", {"ascent_steps": 2, "ascent_step": 1.0}, (3, 32, 32)),
+    "DROCCLF": ("DROCCLF", {"ascent_steps": 2, "ascent_step": 1.0, "project_every": 1}, (1, 28, 28)),
+    "DROCCOE": ("DROCCOE", {"ascent_steps": 0}, (5,)),
     "GEOM-simple": ("GEOM", {"score": "simple", "net": nets.small_cnn}, (1, 32, 32)),
     "GEOM-dirichlet": ("GEOM", {"table": transform_table(32, 8, turns=(0, 1))}, (3, 32, 32)),
     "NS-count": ("NoveltyNormalization", {}, (1, 28, 28)),
@@ -48,8 +52,10 @@ def forward(detector, shape):
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_forward_on_fake_cuda(case):
+def test_forward_on_fake_cuda(case, monkeypatch):
     name, settings, shape = CASES[case]
+    # backward passes need a real device; a gradient has the shape and the device of its tensor
+    monkeypatch.setattr(torch.autograd, "grad", lambda output, x: (torch.ones_like(x),))
     assert forward(METHODS[name](**settings), shape) == {"cuda"}
 
 
