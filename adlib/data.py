@@ -164,6 +164,22 @@ def flip_and_rotate(x: np.ndarray, degrees: float, seed: int | Sequence[int]) ->
     return out
 
 
+def sine_wave(n: int, seed: int | np.random.Generator, displaced: float = 0.0) -> np.ndarray:
+    """Points (n, 2) with x uniform in [-pi, pi] and y = sin x, moved up or down by `displaced` at even odds.
+
+    Goyal et al. 2020, Section 5.1 and Appendix B of its long version, which do not state the range of x.
+    """
+    random = np.random.default_rng(seed)
+    x, side = random.uniform(-np.pi, np.pi, n), random.choice([-1.0, 1.0], n)
+    return np.column_stack([x, np.sin(x) + displaced * side])
+
+
+def noisy_sine(n: int, seed: int, displaced: float = 0.0, d: int = 10) -> np.ndarray:
+    """`sine_wave` in the first two columns, standard normal noise in the other d - 2, (n, d) (Section 5.2.1)."""
+    random = np.random.default_rng(seed)
+    return np.column_stack([sine_wave(n, random, displaced), random.standard_normal((n, d - 2))])
+
+
 def check_name(name: str) -> None:
     """Raises DataError when ``name`` is none of NAMES."""
     if name in NAMES or re.fullmatch("adbench/.+", str(name)):
@@ -244,7 +260,7 @@ def _dataset(name: str, layout: Layout, paths: list[Path]) -> Dataset:
     key = _cache_key(name, paths)
     found = _recall(key)
     if not found:
-        found = _digest(arrays | parts.extra)
+        found = digest(arrays | parts.extra)
         _remember(key, found)
     label, exact = layout.label.format(name.partition("/")[2]), layout.exact
     if found != PUBLISHED.get(name, found):
@@ -255,7 +271,8 @@ def _dataset(name: str, layout: Layout, paths: list[Path]) -> Dataset:
 # ------------------------------------------------------------------------------------------------ fingerprints
 
 
-def _digest(arrays: dict[str, np.ndarray]) -> str:
+def digest(arrays: dict[str, np.ndarray]) -> str:
+    """sha256 over name, dtype, shape and bytes of each array, in the order of the names, as hex digits."""
     h = hashlib.sha256()
     for name, a in sorted(arrays.items()):
         h.update(f"{name} {a.dtype.str} {a.shape}\n".encode())

@@ -428,10 +428,10 @@ def test_fingerprint_is_of_the_arrays_not_of_the_files(tmp_path):
 def test_fingerprint_by_hand():
     a, b = np.arange(6, dtype=np.int64).reshape(2, 3), np.array(["x", "yz"])
     by_hand = hashlib.sha256(b"a <i8 (2, 3)\n" + a.tobytes() + b"b <U2 (2,)\n" + b.tobytes()).hexdigest()
-    assert data._digest({"b": b, "a": a}) == by_hand
-    assert data._digest({"b": b, "a": a.reshape(3, 2)}) != by_hand
-    assert data._digest({"b": b, "c": a}) != by_hand
-    assert data._digest({"b": b, "a": a.T.copy().T}) == by_hand  # memory order is no content
+    assert data.digest({"b": b, "a": a}) == by_hand
+    assert data.digest({"b": b, "a": a.reshape(3, 2)}) != by_hand
+    assert data.digest({"b": b, "c": a}) != by_hand
+    assert data.digest({"b": b, "a": a.T.copy().T}) == by_hand  # memory order is no content
 
 
 def test_fingerprint_is_remembered_until_a_file_changes(tmp_path, monkeypatch):
@@ -439,7 +439,7 @@ def test_fingerprint_is_remembered_until_a_file_changes(tmp_path, monkeypatch):
     first = data.fingerprint("mnist", tmp_path)
     assert first == data.load("mnist", tmp_path).fingerprint
     with monkeypatch.context() as m:
-        m.setattr(data, "_digest", lambda arrays: pytest.fail("computed again"))
+        m.setattr(data, "digest", lambda arrays: pytest.fail("computed again"))
         assert data.fingerprint("mnist", tmp_path) == first
         m.setattr(data, "load", lambda *a: pytest.fail("read again"))
         assert data.fingerprint("mnist", tmp_path) == first
@@ -569,6 +569,24 @@ def test_flip_and_rotate_mirrors_the_border(monkeypatch):
     x = np.full((1, 1, 20, 20), 200, np.uint8)
     monkeypatch.setattr(np.random, "default_rng", lambda seed: Fixed())
     np.testing.assert_array_equal(data.flip_and_rotate(x, 30, 0), x)  # no corner turns dark
+
+
+def test_sine_waves_lie_on_the_curve_or_displaced_from_it_to_both_sides():
+    on, off = data.sine_wave(500, 0), data.sine_wave(500, 0, displaced=0.4)
+    np.testing.assert_allclose(on[:, 1], np.sin(on[:, 0]))
+    away = off[:, 1] - np.sin(off[:, 0])
+    np.testing.assert_allclose(np.abs(away), 0.4)
+    assert 200 < (away > 0).sum() < 300
+    assert -np.pi < on[:, 0].min() < -3 and 3 < on[:, 0].max() < np.pi
+    np.testing.assert_array_equal(on, data.sine_wave(500, 0))
+    assert (on != data.sine_wave(500, 1)).all(axis=1).any()
+
+
+def test_noisy_sine_is_a_sine_wave_and_noise():
+    x = data.noisy_sine(2000, 3, displaced=0.5, d=6)
+    np.testing.assert_array_equal(x[:, :2], data.sine_wave(2000, 3, displaced=0.5))
+    assert x.shape == (2000, 6) and abs(x[:, 2:].mean()) < 0.05 and abs(x[:, 2:].std() - 1) < 0.05
+    assert np.abs(np.corrcoef(x.T) - np.eye(6))[2:].max() < 0.1
 
 
 # ---------------------------------------------------------------------------------------------------------- downloads

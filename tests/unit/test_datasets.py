@@ -68,3 +68,10 @@ def test_draw_is_seeded_ascending_and_takes_all_for_zero_or_too_many():
     assert np.array_equal(one, again) and not np.array_equal(one, other)
     assert len(set(one)) == 10 and np.array_equal(one, np.sort(one)) and 0 <= one[0] and one[-1] < 100
     assert all(np.array_equal(datasets.draw(5, n, 0), np.arange(5)) for n in (0, 5, 6))
+
+
+def test_generated_rows_have_a_label_and_a_fingerprint_of_their_values():
+    x = np.arange(6.0).reshape(3, 2)
+    one, again, other = (datasets.generated("a curve", rows) for rows in (x, x.copy(), x + 1))
+    assert one.label == "a curve" and one.exact and one.fingerprint == again.fingerprint != other.fingerprint
+    assert len(one.fingerprint) == 64 and one.y_train.tolist() == [0, 0, 0]

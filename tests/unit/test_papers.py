@@ -92,6 +92,30 @@ def test_goyal2020_table_4_has_every_cell_and_quotes_geom_without_augmentation()
     assert list(quoted["value"]) == list(golan["value"]) and list(quoted["spread"]) == list(golan["spread"])
 
 
+def test_goyal2020_table_1_has_every_cell_and_the_means_that_follow():
+    table = papers.table("goyal2020", 1)
+    means = {
+        "OC-SVM": 64.78, "IF": 55.46, "DCAE": 59.39, "AnoGAN": 61.79, "ConAD": 65.93, "Soft-bound Deep SVDD": 63.28,
+        "One-class Deep SVDD": 64.81, "Nearest neighbour": 59.55, "DROCC": 74.23,
+    }  # fmt: skip
+    assert list(table["method"].unique()) == list(means) and len(table) == 90
+    for method, rows in table.groupby("method"):
+        assert list(rows["cls"]) == CLASSES and rows["value"].mean() == pytest.approx(means[method], abs=0.006)
+        assert rows["spread"].notna().all() == (method not in ("ConAD", "Nearest neighbour"))
+    quoted = papers.table("goyal2020", 4).query("method == 'DROCC'")["value"].to_numpy()
+    own = table.query("method == 'DROCC'")["value"].to_numpy()
+    assert np.abs(quoted - own).max() < 0.07  # Table 4 has one digit less, 81.66 cut to 81.6
+
+
+@pytest.mark.parametrize("number, datasets, methods", [(2, 3, 8), (3, 2, 5), (5, 1, 3)])
+def test_goyal2020_smaller_tables_are_whole(number, datasets, methods):
+    table = papers.table("goyal2020", number)
+    blocks = table.groupby(["dataset", "method"]).size()
+    assert table["dataset"].nunique() == datasets and len(blocks) == datasets * methods
+    assert set(blocks) == {10 if number == 5 else 1}
+    assert table.groupby("dataset")["value"].idxmax().map(table["method"]).value_counts()["DROCC"] == datasets
+
+
 def test_wu2021_table_3_has_every_row_and_takes_four_of_them_from_golan2018():
     table = papers.table("wu2021", 3)
     assert set(table["cls"]) == {"avg"} and set(table["dataset"]) == {"Fashion-MNIST"} and table["spread"].isna().all()
