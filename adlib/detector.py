@@ -68,7 +68,7 @@ class Detector(OutlierMixin, BaseEstimator):
             self.device_ = resolve_device(self.device)
             x = self._check(X, reset=True)
             self._check_settings(x)
-            self._outliers = None if outliers is None else self._check(outliers, reset=False)
+            self._outliers = None if outliers is None else self._check_outliers(outliers, x)
             self._masks = masks
             self._fit(x, on_epoch)
         except BaseException:
@@ -121,6 +121,16 @@ class Detector(OutlierMixin, BaseEstimator):
                 f"X has rows of shape {shape}, but {type(self).__name__} was fitted on rows of shape {self.shape_in_}."
             )
         return x
+
+    def _check_outliers(self, outliers, x: torch.Tensor) -> torch.Tensor:
+        try:
+            checked = self._check(outliers, reset=False)
+        except ValueError as error:
+            raise ValueError(f"outliers: {error}") from None
+        if (checked.dtype == torch.uint8) != (x.dtype == torch.uint8):
+            kinds = f"X is {x.dtype}, outliers are {checked.dtype}"
+            raise ValueError(f"{kinds}: both must be uint8, or neither, to be on one scale.")
+        return checked
 
     def _check_array(self, X, reset: bool) -> torch.Tensor:
         least = 2 if reset else 1
@@ -189,9 +199,6 @@ class Detector(OutlierMixin, BaseEstimator):
         if x.is_floating_point() and not x.isfinite().all():
             raise ValueError("X has values beyond the range of float32.")
         if self._outliers is not None:
-            if (self._outliers.dtype == torch.uint8) != (x.dtype == torch.uint8):
-                kinds = f"X is {x.dtype}, outliers are {self._outliers.dtype}"
-                raise ValueError(f"{kinds}: both must be uint8, or neither, to be on one scale.")
             self._outliers = self._outliers.to(self.device_, x.dtype)
         with seeded_construction(seed):
             self.model_ = self._build(self.shape_in_, self.device_)

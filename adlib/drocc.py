@@ -170,8 +170,9 @@ def influence(net: Callable[[torch.Tensor], torch.Tensor], x: torch.Tensor) -> t
 class DROCC(Detector):
     """A classifier of the data against negatives in a shell around each row (Goyal et al. 2020, Algorithm 1).
 
-    Scale the columns to mean 0 and standard deviation 1 first: the default radius means such data. The anomaly score is
-    minus the classifier's logit.
+    Scale the columns of rows to mean 0 and standard deviation 1 first: the default radius means such data. Images in
+    [0, 1] become (x - 0.5) / 0.25, close to the fixed means and deviations of the paper's code for CIFAR-10. The
+    anomaly score is minus the classifier's logit.
     """
 
     radius: float | None = None
@@ -187,7 +188,7 @@ class DROCC(Detector):
     project_every: int = 1
     """Steps between two projections to the shell: 1 in Algorithm 1, 10 in its code (5 for DROCC-LF)."""
     batchnorm_tracks_negatives: bool = False
-    """Let batch norm's running statistics, which scoring uses, follow the negatives too, each ascent step, as its code."""
+    """Let batch norm's running statistics, used in scoring, follow each forward pass of the negatives, as its code."""
     warmup_epochs: int = 0
     """Epochs without negatives at the start (Algorithm 1: n_0 steps, no value given)."""
     net: Callable | None = None
@@ -222,7 +223,10 @@ class DROCC(Detector):
     )
 
     def logit(self, x: torch.Tensor) -> torch.Tensor:
-        """The classifier's output for float rows x (n, ...) on the device, (n,), with gradient; larger is normal."""
+        """The classifier's output for float rows x (n, ...) on the device, (n,), with gradient; larger is normal.
+
+        Images are those that the network sees, (x - 0.5) / 0.25.
+        """
         if x.ndim == 4:
             x = x.contiguous(memory_format=torch.channels_last)
         return self.model_(x).squeeze(1)
@@ -247,7 +251,7 @@ class DROCC(Detector):
         return model.to(device, memory_format=torch.channels_last) if len(shape) == 3 else model.to(device)
 
     def _draw(self, x, index, generator):
-        rows = super()._draw(x, index, generator)
+        rows = to_network(super()._draw(x, index, generator))
         if not self.mu or (self.warmup_epochs and len(self.history_) < self.warmup_epochs):
             return rows, None
         noise = torch.randn(rows.shape, generator=generator, device=rows.device)
@@ -295,22 +299,23 @@ class DROCC(Detector):
         return torch.func.functional_call(self.model_, memory, negatives).squeeze(1)
 
     def _score(self, batch):
-        return -self.logit(batch)
+        return -self.logit(to_network(batch))
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class DROCCOE(DROCC):
     """DROCC with outlier exposure (Goyal et al. 2020, Section 4): its loss plus the cross-entropy of given outliers.
 
-    `fit(X, outliers=...)`: each step draws as many outliers as rows. Without outliers it is DROCC; with `mu=0` it is the
-    plain binary classifier that Section 5.2 compares with.
+    `fit(X, outliers=...)`: each step draws as many outliers as rows. Without outliers it is DROCC. With `mu=0` it is
+    the plain binary classifier that Section 5.2 compares with.
     """
 
     takes_outliers = True
 
     def _draw(self, x, index, generator):
         rows, negatives = super()._draw(x, index, generator)
-        return rows, negatives, self._draw_outliers(len(rows), generator)
+        outliers = self._draw_outliers(len(rows), generator)
+        return rows, negatives, outliers if outliers is None else to_network(outliers)
 
     def _loss(self, batch):
         rows, negatives, outliers = batch
@@ -334,3 +339,8 @@ class DROCCLF(DROCCOE):
         with self._frozen(), torch.autocast(rows.device.type, torch.bfloat16, enabled=self.amp):
             sigma = influence(self.logit, rows)
             return ascend(self.logit, rows, noise, *self._ascent(rows), sigma=sigma)
+
+
+def to_network(x: torch.Tensor) -> torch.Tensor:
+    """Images (n, c, h, w) in [0, 1] as the network sees them, about standardised; rows (n, d) as they are."""
+    return (x - 0.5) / 0.25 if x.ndim == 4 else x

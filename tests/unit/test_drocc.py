@@ -1,11 +1,14 @@
-"""DROCC: its projections against a general solver, and their edges."""
+"""DROCC: its projections against a general solver, the search for negatives, and the detectors."""
 
 import numpy as np
 import pytest
 import torch
 from scipy.optimize import minimize
 
-from adlib.drocc import project_to_mahalanobis_shell, project_to_shell
+from adlib import DROCC, DROCCLF, DROCCOE, nets
+from adlib.data import noisy_sine, sine_wave
+from adlib.drocc import ascend, influence, project_to_mahalanobis_shell, project_to_shell
+from adlib.metrics import auroc
 
 
 def size(delta, sigma):
@@ -96,3 +99,157 @@ def test_bad_shells(radius, gamma, words):
 def test_bad_weights(sigma):
     with pytest.raises(ValueError, match="sigma must be finite"):
         project_to_mahalanobis_shell(torch.ones(1, 2), torch.tensor([sigma]), 1.0, 2.0)
+
+
+# ---- the search for negatives
+
+
+def bowl(x):
+    """A logit that rises towards the point (3, 0, 0, ...)."""
+    return -(x - torch.eye(x.shape[1])[0] * 3).square().sum(1)
+
+
+def noise(n, d, seed=0):
+    return torch.randn(n, d, generator=torch.Generator().manual_seed(seed))
+
+
+def test_the_ascent_raises_the_logit_and_ends_in_the_shell():
+    x, start = torch.zeros(50, 4), noise(50, 4)
+    random = ascend(bowl, x, start, 0, 0.1, 1.0, 2.0)
+    found = ascend(bowl, x, start, 60, 0.1, 1.0, 2.0)
+    assert torch.equal(random, project_to_shell(start, 1.0, 2.0))
+    for delta in (random, found):
+        assert ((delta.norm(dim=1) > 1 - 1e-5) & (delta.norm(dim=1) < 2 + 1e-5)).all() and not delta.requires_grad
+    assert (bowl(found) > bowl(random)).all()
+    torch.testing.assert_close(found, torch.tensor([2.0, 0, 0, 0]).expand(50, 4), atol=0.1, rtol=0)
+
+
+def test_one_step_by_hand():
+    x, start = torch.zeros(1, 2), torch.tensor([[0.0, 1.0]])
+    # the gradient of the bowl at (0, 1) is (6, -2)
+    stepped = start + 0.5 * torch.tensor([[6.0, -2.0]]) / 40**0.5
+    torch.testing.assert_close(ascend(bowl, x, start, 1, 0.5, 1.5, 2.0, project_every=2), stepped)
+    torch.testing.assert_close(ascend(bowl, x, start, 1, 0.5, 1.5, 2.0), stepped / stepped.norm() * 1.5)
+
+
+def test_the_direction_is_that_of_the_papers_loss():
+    start = noise(20, 3)
+    logit, loss = ((start + 0).requires_grad_() for _ in range(2))
+    bowl(logit).sum().backward()
+    torch.nn.functional.softplus(bowl(loss)).sum().backward()  # cross-entropy of the label "anomalous"
+    torch.testing.assert_close(*(torch.nn.functional.normalize(t.grad, dim=1) for t in (logit, loss)))
+
+
+def test_where_the_gradient_vanishes_nothing_is_nan_and_the_point_is_only_projected():
+    flat = lambda x: 0 * x.sum(1)  # noqa: E731
+    start = noise(5, 3)
+    torch.testing.assert_close(ascend(flat, torch.zeros(5, 3), start, 4, 0.1, 1.0, 2.0), project_to_shell(start, 1, 2))
+    assert torch.equal(influence(flat, start), torch.ones(5, 3))
+
+
+def test_influence_is_the_size_of_the_gradient_with_a_mean_of_one():
+    weight = torch.tensor([1.0, -3.0, 0.0, 4.0])
+    torch.testing.assert_close(influence(lambda x: x @ weight, noise(3, 4)), (weight.abs() / 2).expand(3, 4))
+
+
+def test_images_are_searched_as_rows():
+    x, start = torch.zeros(3, 2, 2, 2), noise(3, 8).view(3, 2, 2, 2)
+    flat = ascend(bowl, x.flatten(1), start.flatten(1), 5, 0.1, 1.0, 2.0)
+    found = ascend(lambda images: bowl(images.flatten(1)), x, start, 5, 0.1, 1.0, 2.0)
+    torch.testing.assert_close(found, flat.view_as(x))
+
+
+# ---- the detectors
+
+
+QUICK = {"epochs": 2, "ascent_steps": 3, "ascent_step": 0.1}
+
+
+def sine_aurocs(detector, displaced=0.4, seed=0, make=sine_wave):
+    train, on, off = (make(1000, [seed, i], v) for i, v in ((1, 0), (2, 0), (3, displaced)))
+    mean, std = train.mean(0), train.std(0)
+    detector.fit((train - mean) / std)
+    return auroc(np.repeat([0, 1], 1000), detector.anomaly_score((np.concatenate([on, off]) - mean) / std))
+
+
+@pytest.mark.parametrize("steps", [0, 5])
+def test_sine_wave(steps):
+    settings = {"net": nets.mlp_128_128, "epochs": 60, "lr": 3e-3, "ascent_steps": steps, "ascent_step": 0.1}
+    assert sine_aurocs(DROCC(**settings)) > 0.98
+
+
+def test_batch_norm_learns_from_negatives_only_when_told(monkeypatch):
+    images = np.random.default_rng(0).integers(0, 256, (8, 1, 16, 16)).astype(np.uint8)
+    seen = {}
+    for tracks in (False, True):
+        d = DROCC(epochs=1, batch_size=8, ascent_steps=3, ascent_step=1.0, batchnorm_tracks_negatives=tracks)
+        seen[tracks] = d.fit(images).model_[0].norms[0].num_batches_tracked.item()
+        assert all(norm.track_running_stats for norm in d.model_[0].norms)
+        assert all(weight.requires_grad for weight in d.model_.parameters())
+    assert seen == {False: 1, True: 5}  # the rows; and three steps and the loss of the negatives
+
+
+def test_warm_up_makes_no_negatives(monkeypatch):
+    calls = []
+    monkeypatch.setattr(DROCC, "_search", lambda self, rows, noise: calls.append(len(self.history_)) or noise)
+    x = noise(20, 3).numpy()
+    DROCC(epochs=4, batch_size=20, warmup_epochs=2).fit(x)
+    assert calls == [2, 3]
+    calls.clear()
+    DROCC(epochs=2, mu=0).fit(x)
+    assert calls == []
+
+
+@pytest.mark.parametrize("settings, words", [
+    ({"radius": 0.0}, "radius.*0.0"), ({"radius": -1}, "radius.*-1"), ({"gamma": 0.5}, "gamma.*0.5"),
+    ({"ascent_steps": -1}, "ascent_steps.*-1"), ({"ascent_step": 0}, "ascent_step.*0"), ({"mu": -1}, "mu.*-1"),
+    ({"epochs": 3, "warmup_epochs": 3}, "warmup_epochs=3 leaves none of epochs=3"),
+])  # fmt: skip
+def test_bad_settings(settings, words):
+    with pytest.raises(ValueError, match=words):
+        DROCC(**settings).fit(noise(20, 3).numpy())
+
+
+def test_an_ascent_too_short_to_matter_is_named():
+    x = noise(20, 3).numpy()
+    with pytest.warns(UserWarning, match="at most 0.02 of the radius.*ascent_steps=0"):
+        DROCC(epochs=1, radius=1.0, ascent_steps=2, ascent_step=0.01).fit(x)
+    DROCC(epochs=1, radius=1.0, ascent_steps=0).fit(x)  # warnings are errors here
+
+
+@pytest.mark.parametrize("method", [DROCCOE, DROCCLF])
+def test_outliers_that_do_not_fit(method):
+    x = noise(20, 3).numpy()
+    with pytest.raises(ValueError, match="outliers: X has 2 features"):
+        method(**QUICK).fit(x, outliers=x[:, :2])
+    images = np.zeros((4, 1, 16, 16), np.uint8) + np.arange(4, dtype=np.uint8)[:, None, None, None]
+    with pytest.raises(ValueError, match="both must be uint8"):
+        method(**QUICK | {"ascent_step": 1.0}).fit(images, outliers=images / 255)
+    assert np.isfinite(method(**QUICK).fit(x, outliers=x[:1] + 9).anomaly_score(x)).all()  # one outlier will do
+
+
+def test_without_outliers_drocc_oe_is_drocc():
+    x = noise(40, 3).numpy()
+    np.testing.assert_array_equal(*(m(**QUICK).fit(x).anomaly_score(x) for m in (DROCC, DROCCOE)))
+    assert (DROCCLF(**QUICK).fit(x).anomaly_score(x) != DROCC(**QUICK).fit(x).anomaly_score(x)).any()
+
+
+def test_outliers_are_told_from_the_rows_among_which_they_lie():
+    x, among = noise(300, 2).numpy(), noise(300, 2, 1).numpy() * 0.2 + [0.8, 0]
+    settings = {"epochs": 30, "ascent_steps": 0, "lr": 1e-2}
+    detectors = {
+        "plain": DROCC(**settings).fit(x),
+        "taught": DROCCOE(**settings).fit(x, outliers=among),
+        "binary": DROCCOE(**settings | {"mu": 0}).fit(x, outliers=among),
+    }
+    y = np.repeat([0, 1], 300)
+    found = {name: auroc(y, d.anomaly_score(np.concatenate([x, among]))) for name, d in detectors.items()}
+    assert found["plain"] < 0.6 and found["taught"] > 0.8 and found["binary"] > 0.8
+
+
+def test_drocc_lf_moves_negatives_along_what_does_not_matter():
+    """On a noisy sine its weights are larger on the two coordinates of the curve."""
+    train, off = noisy_sine(1000, 0), noisy_sine(1000, 1, displaced=1.5)
+    d = DROCCLF(epochs=20, lr=3e-3, ascent_steps=5, ascent_step=0.1).fit(train, outliers=off)
+    weights = influence(d.logit, torch.from_numpy(train).float()).mean(0)
+    assert weights[1] > 2 * weights[2:].max()
