@@ -1,6 +1,9 @@
 """The look of the book's figures and tables."""
 
-from collections.abc import Sequence
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from html import escape
+from io import BytesIO
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -35,3 +38,34 @@ def image_grid(images: np.ndarray, rows: Sequence[str], cols: Sequence[str], siz
                 axis.set_title(cols[j], fontsize=9)
         row[0].set_ylabel(rows[i], rotation=0, ha="right", va="center", fontsize=9)
     return figure
+
+
+def stepper(figures: Mapping[str, plt.Figure], what: str, alt: str, first: int = 0):
+    """Figures of one size behind a slider, as HTML that needs nothing else; closes them.
+
+    The keys are what the slider shows, `what` is what it changes; `alt` describes each figure, with the key for "{}".
+    In print all of them appear, one below the other.
+    """
+    from IPython.display import HTML
+
+    frames = []
+    for i, (key, figure) in enumerate(figures.items()):
+        content = BytesIO()
+        figure.savefig(content, bbox_inches="tight")
+        plt.close(figure)
+        source = f"data:image/png;base64,{b64encode(content.getvalue()).decode()}"
+        hidden = "" if i == first else " hidden"
+        frames.append(f'<img src="{source}" alt="{escape(alt.format(key))}" data-key="{escape(key)}"{hidden}>')
+    show = (
+        "const frames = this.closest('.stepper').querySelectorAll('img');"
+        "frames.forEach((frame, i) => frame.hidden = i != this.value);"
+        "this.nextElementSibling.value = frames[this.value].dataset.key;"
+        "this.setAttribute('aria-valuetext', frames[this.value].dataset.key)"
+    )
+    keys = list(figures)
+    slider = (
+        f'<label>{escape(what)} <input type="range" min="0" max="{len(keys) - 1}" value="{first}" oninput="{show}" '
+        f'aria-valuetext="{escape(keys[first])}"> <output>{escape(keys[first])}</output></label>'
+    )
+    style = "<style>@media print {.stepper input {display: none} .stepper img[hidden] {display: block}}</style>"
+    return HTML(f'<div class="stepper">{style}{slider}<br>{"".join(frames)}</div>')
