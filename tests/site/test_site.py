@@ -47,6 +47,19 @@ def test_address_of_the_site_leads_to_the_landing_page(base, new_page):
     page.wait_for_url(f"{base}{TOC['root']}.html")
 
 
+def test_a_slider_shows_another_figure(base, new_page):
+    page = new_page(width=360)
+    assert visit(page, base, "notebooks/04-drocc-sine.html") == []
+    frames, slider = page.locator(".stepper img"), page.locator(".stepper input")
+    before = [frame.is_visible() for frame in frames.all()]
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    after = [frame.is_visible() for frame in frames.all()]
+    assert sum(before) == sum(after) == 1 and after.index(True) == before.index(True) + 1
+    shown = frames.nth(after.index(True)).get_attribute("data-key")
+    assert page.locator(".stepper output").text_content() == shown == slider.get_attribute("aria-valuetext")
+
+
 @pytest.mark.parametrize("way", ["http", "file"])
 def test_search_finds_dirichlet(base, site, new_page, way):
     page = new_page()

@@ -1,0 +1,35 @@
+"""Figures behind a slider: one shows at a time, each with its own words, and none stays open."""
+
+import re
+
+import matplotlib
+
+matplotlib.use("agg")
+
+from matplotlib import pyplot as plt
+
+from adlib.companion import plots
+
+
+def drawn(height):
+    figure, axis = plt.subplots(figsize=(1, 1))
+    axis.plot([0, height])
+    return figure
+
+
+def test_stepper_shows_one_figure_at_a_time():
+    before = plt.get_fignums()
+    html = plots.stepper({"0.1": drawn(1), "<2>": drawn(2)}, "Radius", "A line for radius {} & more", first=1).data
+    assert plt.get_fignums() == before
+    images = re.findall(r"<img ([^>]*)>", html)
+    assert ["hidden" in image for image in images] == [True, False]
+    assert [re.search('alt="([^"]*)"', image)[1] for image in images] == [
+        "A line for radius 0.1 &amp; more", "A line for radius &lt;2&gt; &amp; more",
+    ]  # fmt: skip
+    sources = {re.search('src="([^"]*)"', image)[1] for image in images}
+    assert len(sources) == 2 and all(source.startswith("data:image/png;base64,") for source in sources)
+    assert 'max="1" value="1"' in html and "<output>&lt;2&gt;</output>" in html
+
+
+def test_stepper_is_the_same_each_time():
+    assert plots.stepper({"a": drawn(1)}, "x", "y").data == plots.stepper({"a": drawn(1)}, "x", "y").data
