@@ -126,6 +126,24 @@ def one_vs_rest(ds: Dataset, normal: int | Sequence[int], anomaly: int | Sequenc
     )
 
 
+def split_rows(ds: Dataset, seed: int, balanced: bool) -> Split:
+    """A set without a test part, split at random: normal rows to train on, others and all anomalies to test on.
+
+    `balanced` tests as many normal rows as there are anomalies, as DROCC (Goyal et al. 2020, their code); otherwise
+    half of the normal rows, as DAGMM and GOAD do (Bergman & Hoshen 2020, their code). Raises DataError for a set with a
+    test part, and where too few normal rows would be left.
+    """
+    if len(ds.x_test):
+        raise DataError(f"{ds.name} has a test part of its own: use one_vs_rest")
+    normal, anomalies = (np.flatnonzero(ds.y_train == k) for k in (0, 1))
+    n_test = len(anomalies) if balanced else len(normal) // 2
+    if not 0 < n_test < len(normal) - 1:
+        raise DataError(f"{ds.name} has {len(normal)} normal rows: too few to test on {n_test} of them")
+    normal = np.random.default_rng(seed).permutation(normal)
+    test = np.concatenate([normal[:n_test], anomalies])
+    return Split(ds.x_train[np.sort(normal[n_test:])], ds.x_train[test], ds.y_train[test])
+
+
 def _class_ids(ds: Dataset, value: int | Sequence[int], what: str) -> list[int]:
     try:
         ids = [operator.index(k) for k in np.atleast_1d(np.asarray(value, dtype=object))]

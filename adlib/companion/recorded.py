@@ -57,6 +57,7 @@ class Experiment(BaseModel):
     n_test: int = Field(default=0, ge=0)  # test rows drawn with the seed; 0: all
     turned: float = Field(default=0, ge=0, le=180)  # degrees for `data.flip_and_rotate` on all images; 0: as they are
     epochs_at: list[int] = []  # scored also after these epochs, as _e3; a run of 3 epochs would give the same
+    split: Literal["balanced", "half"] | None = None  # of a set without test part, standardised; adds F1, as _f1
     hindsight: dict[str, list[float]] = {}  # OC-SVM: the best test AUROC over this grid, as _hindsight (an oracle)
     seeds: list[int] | None = None  # instead of the sweep's
 
@@ -66,7 +67,7 @@ class Experiment(BaseModel):
         return value if isinstance(value, list) else [value]
 
 
-LATER = ("n_test", "turned", "epochs_at", "hindsight")  # in a point only where they say something: old keys hold
+LATER = ("n_test", "turned", "epochs_at", "split", "hindsight")  # in a point only where they say something
 
 
 class Sweep(BaseModel):
@@ -125,8 +126,10 @@ def value_keys(point: Json) -> list[str]:
     """The evidence keys of the values that the point gives."""
     suffixes = [suffix for suffix, _ in variants(point["rescore"])]
     marks = ["", *(f"_e{epoch}" for epoch in point.get("epochs_at", []))]
+    scored = [mark + suffix for mark in marks for suffix in suffixes]
+    f1 = [end + "_f1" for end in scored] if point.get("split") else []
     best = ["_hindsight"] if point.get("hindsight") else []
-    return [point["evidence"] + end for end in [*(mark + suffix for mark in marks for suffix in suffixes), *best]]
+    return [point["evidence"] + end for end in [*scored, *f1, *best]]
 
 
 def canonical(value: Any) -> str:

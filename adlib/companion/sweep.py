@@ -137,21 +137,46 @@ def evaluate(point: Json) -> tuple[dict[str, float], Json, tuple[int, ...]]:
     dataset = data.load(point["data"]["name"])
     if dataset.label != point["data"]["label"]:
         raise SweepError(f"the data here are {dataset.label!r}, but the sweep records {point['data']['label']!r}")
-    split = data.one_vs_rest(dataset, point["normal"], point["anomaly"])
+    if point.get("split"):
+        split = data.split_rows(dataset, point["seed"], balanced=point["split"] == "balanced")
+    else:
+        split = data.one_vs_rest(dataset, point["normal"], point["anomaly"])
     x_train, _ = subset(split.x_train, point["n_train"], point["seed"], "n_train")
     x_test, rows = subset(split.x_test, point.get("n_test", 0), point["seed"], "n_test")
+    y_test = split.y_test[rows]
     x_train, x_test = (_prepared(x, point, part) for part, x in enumerate((x_train, x_test)))
+    if point.get("split"):
+        x_train, x_test = _standardised(x_train, x_test)
     scores = _scores(point, x_train, x_test)
-    values = {point["evidence"] + suffix: metrics.auroc(split.y_test[rows], s) for suffix, s in scores.items()}
+    values = {point["evidence"] + suffix: metrics.auroc(y_test, s) for suffix, s in scores.items()}
+    if point.get("split"):
+        protocol = F1[point["split"]](y_test)
+        values |= {
+            f"{point['evidence']}{suffix}_f1": metrics.f1_at_ratio(y_test, s, *protocol) for suffix, s in scores.items()
+        }
     if point.get("hindsight"):
         from .hindsight import ocsvm_in_hindsight
 
-        best = ocsvm_in_hindsight(x_train, x_test, split.y_test[rows], **point["hindsight"])
+        best = ocsvm_in_hindsight(x_train, x_test, y_test, **point["hindsight"])
         values[point["evidence"] + "_hindsight"] = best.auroc
     if missing := [key for key in value_keys(point) if key not in values]:
         raise SweepError(f"{missing[0]} has no value: every one of epochs_at must lie within the epochs")
     about = {"label": dataset.label, "exact": bool(dataset.exact), "fingerprint": dataset.fingerprint}
     return values, about, tuple(x_train.shape[1:])
+
+
+F1 = {  # (share of the rows called anomalous, positive class) of the papers that split so
+    "balanced": lambda y: (0.2, "normal"),  # DROCC's code
+    "half": lambda y: (y.mean(), "anomaly"),  # DAGMM, GOAD
+}
+
+
+def _standardised(x_train: Any, x_test: Any) -> tuple[Any, Any]:
+    """Both with the mean and the deviation of the training rows."""
+    from sklearn.preprocessing import StandardScaler
+
+    scale = StandardScaler().fit(x_train).transform
+    return scale(x_train), scale(x_test)
 
 
 def _prepared(x: Any, point: Json, part: int) -> Any:

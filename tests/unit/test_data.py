@@ -571,6 +571,31 @@ def test_flip_and_rotate_mirrors_the_border(monkeypatch):
     np.testing.assert_array_equal(data.flip_and_rotate(x, 30, 0), x)  # no corner turns dark
 
 
+def table_of(normal, anomalies):
+    x = np.arange(2.0 * (normal + anomalies)).reshape(-1, 2)
+    y = np.repeat([0, 1], [normal, anomalies])
+    return data.Dataset("rows", "rows", True, "f", ("normal", "anomaly"), x, y, x[:0], y[:0])
+
+
+@pytest.mark.parametrize("balanced, tested", [(True, 7), (False, 20)])
+def test_split_rows_tests_all_anomalies_and_some_normal_rows(balanced, tested):
+    ds = table_of(40, 7)
+    split = data.split_rows(ds, 0, balanced)
+    assert len(split.x_train) == 40 - tested and split.y_test.tolist() == [0] * tested + [1] * 7
+    np.testing.assert_array_equal(split.x_test[split.y_test == 1], ds.x_train[40:])
+    normal = np.concatenate([split.x_train, split.x_test[:tested]])
+    np.testing.assert_array_equal(np.sort(normal[:, 0]), ds.x_train[:40, 0])  # each normal row once
+    np.testing.assert_array_equal(split.x_test, data.split_rows(ds, 0, balanced).x_test)
+    assert (split.x_test != data.split_rows(ds, 1, balanced).x_test).any()
+
+
+def test_split_rows_refuses_what_it_cannot_split():
+    with pytest.raises(data.DataError, match="too few to test on 9 of them"):
+        data.split_rows(table_of(9, 9), 0, True)
+    with pytest.raises(data.DataError, match="has a test part of its own"):
+        data.split_rows(data.load("digits"), 0, True)
+
+
 def test_sine_waves_lie_on_the_curve_or_displaced_from_it_to_both_sides():
     on, off = data.sine_wave(500, 0), data.sine_wave(500, 0, displaced=0.4)
     np.testing.assert_allclose(on[:, 1], np.sin(on[:, 0]))

@@ -18,7 +18,7 @@ import adlib
 from adlib import data
 from adlib.companion import recorded, sweep
 from adlib.companion.hindsight import ocsvm_in_hindsight
-from adlib.metrics import auroc
+from adlib.metrics import auroc, f1_at_ratio
 
 ROOT = Path(__file__).parents[2]
 DIGITS = "scikit-learn digits (8x8, bilinear to 32x32)"
@@ -189,7 +189,7 @@ def test_a_point_without_the_later_fields_keeps_its_key(tmp_path):
     kept = next(line["point"] for line in lines if line["key"] == "00149435ea99")
     assert points["00149435ea99"] == kept and recorded.key_of(kept) == "00149435ea99"
     write_spec(tmp_path, changed(SPEC))
-    nothing = {"n_test": 0, "turned": 0, "epochs_at": [], "hindsight": {}, "seeds": None}
+    nothing = {"n_test": 0, "turned": 0, "epochs_at": [], "split": None, "hindsight": {}, "seeds": None}
     write_spec(tmp_path, changed(SPEC, **nothing), "other")
     one, two = (recorded.read_sweep(tmp_path / f"results/sweeps/{n}.yml").points() for n in ("toy", "other"))
     assert one == two
@@ -370,6 +370,24 @@ def test_epochs_at_of_geom_is_exactly_the_shorter_run():
 def test_an_epoch_that_never_comes_is_refused(checkout):
     with pytest.raises(sweep.SweepError, match="01-toy/auroc_8v3_e9_near has no value: every one of epochs_at"):
         sweep.evaluate(first_point(epochs_at=[9]))
+
+
+@pytest.mark.parametrize("split, balanced", [("balanced", True), ("half", False)])
+def test_rows_without_a_test_part_are_split_standardised_and_have_an_f1(checkout, monkeypatch, split, balanced):
+    random = np.random.default_rng(0)
+    x = np.concatenate([random.normal(3, 2, (60, 2)), random.normal(9, 2, (12, 2))])
+    rows = data.Dataset(
+        "thyroid", DIGITS, True, "f", ("normal", "anomaly"), x, np.repeat([0, 1], [60, 12]), x[:0], np.zeros(0, int)
+    )
+    monkeypatch.setattr(data, "load", lambda name: rows)
+    point = first_point(normal=0, anomaly=None, split=split, rescore={}, settings={"lr": 1.0})
+    values, _, shape = sweep.evaluate(point)
+    assert list(values) == ["01-toy/auroc_8v3", "01-toy/auroc_8v3_f1"] == recorded.value_keys(point) and shape == (2,)
+    train, test, y = data.split_rows(rows, point["seed"], balanced)
+    scores = np.abs((test - train.mean(0)) / train.std(0)).mean(1)  # Mean's, whose mean row is now 0
+    assert values["01-toy/auroc_8v3"] == auroc(y, scores)
+    protocol = (0.2, "normal") if balanced else (y.mean(), "anomaly")
+    assert values["01-toy/auroc_8v3_f1"] == f1_at_ratio(y, scores, *protocol)
 
 
 def test_hindsight_stands_beside_the_value_of_the_settings(checkout):
