@@ -1,5 +1,9 @@
 """Which data a chapter runs on: the paper's set where it is at hand, else scikit-learn's digits. And what to say."""
 
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
 from adlib import data
@@ -47,8 +51,23 @@ def _cure(paper_set: str) -> str:
     return f" To run on the paper's data: `python -m adlib.data fetch {paper_set}`, then run this notebook again."
 
 
-def generated(label: str, x: np.ndarray) -> data.Dataset:
-    """Generated rows x (n, d) as a data set, for a chapter's receipt: its fingerprint is that of these rows."""
-    y = np.zeros(len(x), np.int64)
+def generated(label: str, x: np.ndarray, y: np.ndarray | None = None) -> data.Dataset:
+    """Rows x (n, d) that a chapter made, with labels y (n,), None: all normal. Its fingerprint is of the values."""
+    y = np.zeros(len(x), np.int64) if y is None else np.asarray(y, np.int64)
     arrays = {"x_train": x, "y_train": y, "x_test": x[:0], "y_test": y[:0]}
-    return data.Dataset("generated", label, True, data.digest(arrays), ("normal",), **arrays)
+    return data.Dataset("generated", label, True, data.digest(arrays), ("normal", "anomaly"), **arrays)
+
+
+@dataclass(frozen=True)
+class Several:
+    """What a receipt keeps of several data sets together."""
+
+    label: str
+    exact: bool
+    fingerprint: str
+
+
+def together(sets: Sequence[data.Dataset]) -> Several:
+    """The data sets of a chapter that runs on more than one, for its receipt."""
+    fingerprint = hashlib.sha256(" ".join(ds.fingerprint for ds in sets).encode()).hexdigest()
+    return Several(", ".join(ds.label for ds in sets), all(ds.exact for ds in sets), fingerprint)

@@ -75,3 +75,13 @@ def test_generated_rows_have_a_label_and_a_fingerprint_of_their_values():
     one, again, other = (datasets.generated("a curve", rows) for rows in (x, x.copy(), x + 1))
     assert one.label == "a curve" and one.exact and one.fingerprint == again.fingerprint != other.fingerprint
     assert len(one.fingerprint) == 64 and one.y_train.tolist() == [0, 0, 0]
+    labelled = datasets.generated("a curve", x, np.array([False, True, True]))
+    assert labelled.y_train.tolist() == [0, 1, 1] and labelled.fingerprint != one.fingerprint
+
+
+def test_several_sets_together_have_all_labels_and_a_fingerprint_of_all():
+    one, other = (datasets.generated(name, np.eye(2) * k) for k, name in ((1, "a"), (2, "b")))
+    both = datasets.together([one, other])
+    assert (both.label, both.exact) == ("a, b", True)
+    assert len({both.fingerprint, datasets.together([other, one]).fingerprint, one.fingerprint}) == 3
+    assert not datasets.together([one, dataclasses.replace(other, exact=False)]).exact
