@@ -11,10 +11,11 @@ if TYPE_CHECKING:  # read by type checkers and by adlib.companion.imports
     from .detector import Detector
     from .drocc import DROCC, DROCCLF, DROCCOE
     from .geom import GEOM
+    from .goad import GOAD
     from .ns import NoveltyNormalization
     from .saving import load, save
-    from .shallow import KDE, OCSVM
-    from .svdd import DeepSVDD
+    from .shallow import KDE, KNN, LOF, OCSVM, IsolationForest
+    from .svdd import DeepSAD, DeepSVDD
 
     METHODS: dict[str, type[Detector]]
 
@@ -24,10 +25,15 @@ __all__ = [
     "DROCC",
     "DROCCLF",
     "DROCCOE",
+    "DeepSAD",
     "DeepSVDD",
     "Detector",
     "GEOM",
+    "GOAD",
+    "IsolationForest",
     "KDE",
+    "KNN",
+    "LOF",
     "METHODS",
     "NoveltyNormalization",
     "OCSVM",
@@ -40,9 +46,14 @@ _METHOD_HOME = {
     "DROCC": "drocc",
     "DROCCLF": "drocc",
     "DROCCOE": "drocc",
+    "DeepSAD": "svdd",
     "DeepSVDD": "svdd",
     "GEOM": "geom",
+    "GOAD": "goad",
+    "IsolationForest": "shallow",
     "KDE": "shallow",
+    "KNN": "shallow",
+    "LOF": "shallow",
     "NoveltyNormalization": "ns",
     "OCSVM": "shallow",
 }

@@ -1,10 +1,11 @@
-"""A convolutional autoencoder: what it cannot draw again is anomalous; its code feeds a one-class SVM."""
+"""An autoencoder: what it cannot draw again is anomalous; its code feeds a one-class SVM."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from sklearn.utils import TransformerTags
 from sklearn.utils.validation import check_is_fitted
 from torch import nn
 
@@ -13,21 +14,23 @@ from .detector import TRAINED, Detector
 
 
 def squared_error(x: torch.Tensor, drawn: torch.Tensor) -> torch.Tensor:
-    """Squared error of each pixel, averaged over the channels: (n, c, h, w), (n, c, h, w) -> (n, h, w)."""
+    """Squared error, averaged over dimension 1: of each pixel (n, c, h, w) -> (n, h, w), or row (n, d) -> (n,)."""
     return (drawn - x).square().mean(1)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Autoencoder(Detector):
-    """Reconstruction error of a convolutional autoencoder: the CAE of Golan & El-Yaniv (2018, Section 5.1), for images.
+    """Reconstruction error of an autoencoder; for images the CAE of Golan & El-Yaniv (2018, Section 5.1).
 
     The network sees pixels in [-1, 1] (Section 5.2), and errors are in those units: four times the error in [0, 1].
     The output is linear, so that float images outside [0, 1], standardised ones for example, can be learned too.
     The paper scores the code, not the error: `make_pipeline(Autoencoder(), OCSVM())` is its CAE-OC-SVM.
+    Rows are taken as they are; their network is ours. Scale the rows yourself.
     """
 
     net: Callable | None = None
-    """Factory shape -> module with `encode`, images -> (n, z), and `decode`, back; None: `nets.dcgan_autoencoder`."""
+    """Factory shape -> module with `encode`, X -> (n, z), and `decode`, back; None: `nets.mlp_autoencoder` for rows,
+    `nets.dcgan_autoencoder` for images."""
     epochs: int = 200
     """Section 5.3, which gives all benchmark models 200."""
     batch_size: int = 128
@@ -41,17 +44,31 @@ class Autoencoder(Detector):
     compile: bool = False
     """Compile the training loss with torch.compile."""
 
-    image_only = True
     chunk = 128  # stays in a processor's cache: half as fast again as 512
     _parameter_constraints = Detector._parameter_constraints | TRAINED
 
+    def fit_transform(self, X, y=None) -> np.ndarray:
+        """Codes of X after `fit`, (n, z) float64."""
+        return self.fit(X).transform(X)
+
     def transform(self, X) -> np.ndarray:
-        """Code of each image of X, (n, z) float64."""
+        """Code of each row of X, (n, z) float64."""
         return self._in_chunks(lambda rows: self.model_.encode(to_network(rows)).double(), X)
 
     def heatmap(self, X) -> np.ndarray:
-        """Squared error of each pixel of X, averaged over the channels, (n, h, w) float32; its mean is the score."""
+        """Squared error of each pixel of X, averaged over the channels, (n, h, w) float32; its mean is the score.
+
+        Raises ValueError if the detector was fitted on rows, which have no pixels.
+        """
+        check_is_fitted(self)
+        if len(self.shape_in_) == 1:
+            raise ValueError(f"heatmap needs images; this Autoencoder was fitted on rows of shape {self.shape_in_}.")
         return self._in_chunks(lambda rows: self._error(rows).float(), X)
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags = TransformerTags(preserves_dtype=[])
+        return tags
 
     @torch.no_grad()
     def _in_chunks(self, function, X) -> np.ndarray:
@@ -60,7 +77,7 @@ class Autoencoder(Detector):
         return torch.cat([function(rows)[:n].cpu() for rows, n in self._chunks(x)]).numpy()
 
     def _build(self, shape, device):
-        model = (self.net or nets.dcgan_autoencoder)(shape)
+        model = (self.net or (nets.mlp_autoencoder if len(shape) == 1 else nets.dcgan_autoencoder))(shape)
         check_autoencoder(model, shape)
         return model.to(device, memory_format=torch.channels_last)
 
@@ -72,16 +89,17 @@ class Autoencoder(Detector):
         return self._error(batch).mean()
 
     def _score(self, batch):
-        return self._error(batch).mean((1, 2))
+        error = self._error(batch)
+        return error if error.ndim == 1 else error.mean((1, 2))
 
 
-def to_network(images: torch.Tensor) -> torch.Tensor:
-    """Images in [0, 1] as the network sees them, in [-1, 1]; float images of another scale are treated alike."""
-    return (2 * images - 1).contiguous(memory_format=torch.channels_last)
+def to_network(x: torch.Tensor) -> torch.Tensor:
+    """Images in [0, 1] as the network sees them, in [-1, 1], float images of another scale alike; rows as they are."""
+    return (2 * x - 1).contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
-def check_autoencoder(net: nn.Module, shape: tuple[int, int, int]) -> int:
-    """z; refuses a net that does not encode images of that shape to (n, z) and decode them to (n, c, h, w)."""
+def check_autoencoder(net: nn.Module, shape: tuple[int, ...]) -> int:
+    """z; refuses a net that does not encode rows or images of that shape to (n, z) and decode them to (n, *shape)."""
     for name in ("encode", "decode"):
         if not callable(getattr(net, name, None)):
             raise ValueError(f"net gives a {type(net).__name__} without {name}(); encode and decode are needed.")
@@ -90,8 +108,9 @@ def check_autoencoder(net: nn.Module, shape: tuple[int, int, int]) -> int:
         code = net.eval().encode(torch.zeros(2, *shape))
         out = net.decode(code)
     net.train(mode)
+    kind = "rows" if len(shape) == 1 else "images"
     if code.ndim != 2 or len(code) != 2:
-        raise ValueError(f"net encodes 2 images as {tuple(code.shape)}; (2, z) is needed.")
+        raise ValueError(f"net encodes 2 {kind} as {tuple(code.shape)}; (2, z) is needed.")
     if out.shape != (2, *shape):
-        raise ValueError(f"net decodes 2 images to {tuple(out.shape)}; {(2, *shape)} is needed.")
+        raise ValueError(f"net decodes 2 {kind} to {tuple(out.shape)}; {(2, *shape)} is needed.")
     return code.shape[1]

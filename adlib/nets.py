@@ -25,6 +25,21 @@ class MLP(nn.Module):
         return self.layers[-1](x)
 
 
+class MLPAutoencoder(nn.Module):
+    """`encode`, (n, d) -> (n, code), and `decode`, back: each with one hidden layer, leaky ReLU, and a linear end."""
+
+    def __init__(self, d: int, hidden: int, code: int):
+        super().__init__()
+        self.encoder = MLP(d, (hidden, code), bias=True)
+        self.decoder = MLP(code, (hidden, d), bias=True)
+
+    def encode(self, x):
+        return self.encoder(x)
+
+    def decode(self, code):
+        return self.decoder(code)
+
+
 # ---- for images, (n, c, h, w)
 
 
@@ -220,6 +235,24 @@ def mlp_128_128(shape):
     """MLP d -> 128 -> 128: with DROCC's head two hidden layers, for curves that one does not follow."""
     (d,) = shape
     return MLP(d, (128, 128), bias=True)
+
+
+def mlp_8(shape):
+    """Linear layer d -> 8 without bias: with GOAD's head the 8 hidden nodes of its networks for small tables."""
+    (d,) = shape
+    return MLP(d, (8,), bias=False)
+
+
+def mlp_8_8(shape):
+    """MLP d -> 8 -> 8 without biases: with GOAD's head two hidden layers of 8 nodes."""
+    (d,) = shape
+    return MLP(d, (8, 8), bias=False)
+
+
+def mlp_autoencoder(shape):
+    """Autoencoder d -> 128 -> code -> 128 -> d for rows, with a code of d / 2 numbers, rounded down, and at least 1."""
+    (d,) = shape
+    return MLPAutoencoder(d, 128, max(1, d // 2))
 
 
 def lenet(shape):

@@ -1,15 +1,18 @@
 """Shallow detectors: scikit-learn's, behind adlib's contract."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 
 import numpy as np
 import torch
+from sklearn import ensemble
 from sklearn.decomposition import PCA
 from sklearn.model_selection import GridSearchCV
-from sklearn.neighbors import KernelDensity
+from sklearn.neighbors import KernelDensity, LocalOutlierFactor, NearestNeighbors
 from sklearn.pipeline import Pipeline
 from sklearn.svm import OneClassSVM
+from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from .detector import Detector
@@ -89,6 +92,112 @@ class KDE(Detector):
     def _set_state(self, state):
         self.rows_ = state["rows"]
         self.model_ = self._density(self.bandwidth_).fit(flat_rows(self.rows_))
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class IsolationForest(Detector):
+    """How few random cuts set a row apart, in (0, 1] (Liu et al. 2008, Eq. 2); images are flattened."""
+
+    n_estimators: int = 100
+    """Trees; the paper's (Section 4.1)."""
+    max_samples: int = 256
+    """Rows that a tree is grown on, drawn without replacement; the paper's (Section 4.1). All of X if it has fewer."""
+
+    _parameter_constraints = Detector._parameter_constraints | {
+        "n_estimators": [Interval(Integral, 1, None, closed="left")],
+        "max_samples": [Interval(Integral, 2, None, closed="left")],
+    }
+
+    def _fit(self, x, on_epoch):
+        seed = self.random_state  # an integer means the same forest as in scikit-learn
+        self.seed_ = int(seed if isinstance(seed, Integral) else check_random_state(seed).randint(2**31 - 1))
+        self._grow(x)
+        self._set_offset(self._scores(x))
+
+    def _grow(self, x: torch.Tensor):
+        self.rows_ = x.cpu().clone()  # `save` writes the rows, `load` grows the same forest again
+        size = min(self.max_samples, len(x))
+        self.model_ = ensemble.IsolationForest(
+            n_estimators=self.n_estimators, max_samples=size, random_state=self.seed_
+        ).fit(flat_rows(self.rows_))
+
+    def _scores(self, x):
+        return -self.model_.score_samples(flat_rows(x))
+
+    def _state(self):
+        return {"rows": self.rows_}
+
+    def _set_state(self, state):
+        self._grow(state["rows"])
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class LOF(Detector):
+    """Local outlier factor: how much denser a row's neighbours lie than the row (Breunig et al. 2000, Definition 7).
+
+    New rows are compared with the training rows alone. `offset_` comes from the factors of the training rows among the
+    others; given to `predict`, a training row finds itself and looks more normal. Images are flattened.
+    """
+
+    n_neighbors: int = 20
+    """The paper's MinPts, at least 10 (Section 6.2); 20 is scikit-learn's default. All other rows if X has fewer."""
+
+    _parameter_constraints = Detector._parameter_constraints | {
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def _fit(self, x, on_epoch):
+        self.rows_ = x.cpu().clone()  # `save` writes the rows, `load` fits again
+        neighbors = min(self.n_neighbors, len(x) - 1)
+        self.model_ = LocalOutlierFactor(n_neighbors=neighbors, novelty=True).fit(flat_rows(self.rows_))
+        self._set_offset(-self.model_.negative_outlier_factor_)
+
+    def _scores(self, x):
+        return -in_blocks(self.model_.score_samples, flat_rows(x))
+
+    def _state(self):
+        return {"rows": self.rows_}
+
+    def _set_state(self, state):
+        self._fit(state["rows"], None)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class KNN(Detector):
+    """Distance to the k-th nearest training row (Ramaswamy et al. 2000; Gu et al. 2019); images are flattened.
+
+    `offset_` comes from the distances of the training rows to the others: if each found itself, at a distance of 0, new
+    rows would be called anomalous far more often than `fpr`. Given to `predict`, a training row does find itself and
+    looks more normal; with k = 1 none is anomalous.
+    """
+
+    n_neighbors: int = 5
+    """k; 5 is scikit-learn's default, 1 the nearest neighbour that Goyal et al. (2020, Table 3) compare with. All other
+    rows if X has fewer."""
+
+    _parameter_constraints = Detector._parameter_constraints | {
+        "n_neighbors": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def _fit(self, x, on_epoch):
+        self.rows_ = x.cpu().clone()  # `save` writes the rows, `load` fits again
+        self.model_ = NearestNeighbors(n_neighbors=min(self.n_neighbors, len(x) - 1)).fit(flat_rows(self.rows_))
+        self._set_offset(self.model_.kneighbors()[0][:, -1])  # called without rows, it leaves each one out
+
+    def _scores(self, x):
+        return in_blocks(lambda rows: self.model_.kneighbors(rows)[0][:, -1], flat_rows(x))
+
+    def _state(self):
+        return {"rows": self.rows_}
+
+    def _set_state(self, state):
+        self._fit(state["rows"], None)
+
+
+def in_blocks(score: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, size: int = 512) -> np.ndarray:
+    """score(rows), (n,), in zero-padded blocks of `size` rows: BLAS rounds by the size of what it is given."""
+    full = np.concatenate([rows, np.zeros((-len(rows) % size, rows.shape[1]))])
+    return np.concatenate([score(block) for block in np.split(full, len(full) // size)])[: len(rows)]
 
 
 def flat_rows(x: torch.Tensor) -> np.ndarray:

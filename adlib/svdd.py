@@ -1,9 +1,11 @@
-"""Deep SVDD: rows are mapped near one centre; the squared distance to it is the score (Ruff et al. 2018)."""
+"""Deep SVDD: rows are mapped near one centre, the squared distance to it is the score (Ruff et al. 2018); Deep SAD."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 
 import torch
+from sklearn.utils._param_validation import Interval
 from torch import nn
 
 from . import nets
@@ -67,3 +69,34 @@ class DeepSVDD(Detector):
 
     def _score(self, batch):
         return squared_distance(self.model_.net(batch), self.model_.center)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class DeepSAD(DeepSVDD):
+    """Deep SVDD that pushes known anomalies away from the centre (Ruff et al. 2020, Eq. 7, labelled anomalies only).
+
+    `fit(X, outliers=...)`: with n rows and m outliers, the loss is n / (n + m) times the rows' mean squared distance to
+    the centre, plus eta m / (n + m) times the mean of one over that of the outliers. Without outliers it is Deep SVDD.
+    The paper draws its batches from both together; here each step draws as many outliers as rows, and the weights keep
+    the shares of Eq. 7. The centre is that of Deep SVDD, from the rows alone.
+    """
+
+    eta: float = 1.0
+    """Weight of the outliers; 1 as in its code."""
+
+    takes_outliers = True
+    eps = 1e-6  # added to an outlier's squared distance before it is inverted, as in its code
+    _parameter_constraints = DeepSVDD._parameter_constraints | {"eta": [Interval(Real, 0, None, closed="neither")]}
+
+    def _draw(self, x, index, generator):
+        rows, outliers = super()._draw(x, index, generator), self._draw_outliers(len(index), generator)
+        return rows, outliers, 0.0 if outliers is None else len(self._outliers) / (len(x) + len(self._outliers))
+
+    def _loss(self, batch):
+        rows, outliers, share = batch
+        if outliers is None:
+            return super()._loss(rows)
+        features = self.model_.net(torch.cat([rows, outliers]))  # batch norm sees in training what it remembers
+        distance = squared_distance(features, self.model_.center)
+        near, far = distance[: len(rows)], distance[len(rows) :]
+        return (1 - share) * near.mean() + share * self.eta * (far + self.eps).reciprocal().mean()

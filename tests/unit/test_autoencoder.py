@@ -1,4 +1,4 @@
-"""The convolutional autoencoder against computations by hand, its codes in front of a one-class SVM, its maps."""
+"""The autoencoder against computations by hand, its codes in front of a one-class SVM, its maps; images and rows."""
 
 import numpy as np
 import pytest
@@ -57,6 +57,7 @@ def test_squared_error_averages_over_the_channels():
     x = torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]])  # (1, 2, 1, 2)
     drawn = torch.tensor([[[[1.0, 0.0]], [[5.0, 4.0]]]])
     assert squared_error(x, drawn).tolist() == [[[2.0, 2.0]]]
+    assert squared_error(x[0, :, 0], drawn[0, :, 0]).tolist() == [2.0, 2.0]  # rows: (2, 2) -> (2,)
 
 
 def test_the_network_sees_minus_one_to_one():
@@ -120,6 +121,74 @@ def test_standardised_images_are_learned():
     in_range = np.square(np.maximum(np.abs(seen) - 1, 0)).mean()
     d = Autoencoder(epochs=12, batch_size=16).fit(x)
     assert d.anomaly_score(x).mean() < 0.7 * in_range  # the least error of an output that ends at -1 and 1
+
+
+# ---- rows
+
+
+class Half(nn.Module):
+    """Code: the first half of the columns; decoded to them and as many zeros, plus a weight of 0."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.d, self.weight = shape[0], nn.Parameter(torch.zeros(()))
+
+    def encode(self, x):
+        return x[:, : self.d // 2] + self.weight
+
+    def decode(self, code):
+        return torch.cat([code, torch.zeros_like(code)], 1)
+
+
+def test_rows_are_taken_as_they_are():
+    x = np.random.default_rng(0).normal(3, 2, (20, 6))
+    d = Autoencoder(net=Half, epochs=1, lr=1e-12).fit(x)
+    np.testing.assert_allclose(d.transform(x), x[:, :3], rtol=1e-6)
+    np.testing.assert_allclose(d.anomaly_score(x), (x[:, 3:] ** 2).sum(1) / 6, rtol=1e-5)
+    np.testing.assert_allclose(d.history_, [(x[:, 3:] ** 2).mean() / 2], rtol=1e-5)
+
+
+@pytest.mark.parametrize("d,code", [(1, 1), (2, 1), (9, 4)])
+def test_default_net_for_rows(d, code):
+    net = nets.mlp_autoencoder((d,))
+    assert [tuple(layer.weight.shape) for part in (net.encoder, net.decoder) for layer in part.layers] == [
+        (128, d), (code, 128), (128, code), (d, 128)
+    ]  # fmt: skip
+    x = np.random.default_rng(0).normal(size=(10, d))
+    assert Autoencoder(epochs=1).fit(x).transform(x).shape == (10, code)
+
+
+def test_rows_have_no_heatmap():
+    x = np.random.default_rng(0).normal(size=(10, 4))
+    with pytest.raises(ValueError, match=r"heatmap needs images; .* rows of shape \(4,\)"):
+        Autoencoder(epochs=1).fit(x).heatmap(x)
+
+
+def test_codes_of_rows_are_what_fit_transform_gives():
+    x = np.random.default_rng(0).normal(size=(30, 4))
+    d = Autoencoder(epochs=2)
+    np.testing.assert_array_equal(d.fit_transform(x), d.transform(x))
+    pipe = make_pipeline(Autoencoder(epochs=2), OCSVM()).fit(x)
+    np.testing.assert_array_equal(pipe.score_samples(x), OCSVM().fit(d.transform(x)).score_samples(d.transform(x)))
+
+
+def test_a_net_for_rows_must_give_rows_back():
+    with pytest.raises(ValueError, match=r"decodes 2 rows to \(2, 4\); \(2, 5\) is needed"):
+        Autoencoder(net=Half).fit(np.zeros((4, 5)))
+
+
+# ---- options, on images: the battery trains on rows
+
+
+def test_amp_and_compile_on_images(monkeypatch):
+    x, real = images(32, 0), torch.compile
+    monkeypatch.setattr(torch, "compile", lambda function: real(function, backend="aot_eager", fullgraph=True))
+    plain = Autoencoder(epochs=1, batch_size=32).fit(x).anomaly_score(x)
+    compiled = Autoencoder(epochs=1, batch_size=32, compile=True).fit(x).anomaly_score(x)
+    np.testing.assert_allclose(compiled, plain, rtol=1e-3)
+    amp = Autoencoder(epochs=12, batch_size=16, amp=True).fit(images(80, 0))
+    new = np.concatenate([images(40, 3), images(40, 4, anomalous=True)])
+    assert roc_auc_score(np.repeat([0, 1], 40), amp.anomaly_score(new)) > 0.9
 
 
 # ---- in front of a one-class SVM

@@ -26,16 +26,22 @@ from adlib.nets import small_cnn
 
 # settings that make a method quick on the small data below
 QUICK = {
-    "Autoencoder": {"epochs": 10, "batch_size": 16},
+    "Autoencoder": {"epochs": 30, "batch_size": 16, "lr": 1e-2},
     "DROCC": {"epochs": 20, "batch_size": 16, "ascent_steps": 2, "ascent_step": 0.1, "lr": 1e-2},
     "DROCCLF": {"epochs": 20, "batch_size": 16, "ascent_steps": 2, "ascent_step": 0.1, "project_every": 2, "lr": 1e-2},
     "DROCCOE": {"epochs": 20, "batch_size": 16, "ascent_steps": 0, "lr": 1e-2},
+    "DeepSAD": {"epochs": 60, "batch_size": 16, "lr": 3e-3},
     "DeepSVDD": {"epochs": 60, "batch_size": 16, "lr": 3e-3},
     "GEOM": {"table": transform_table(16, 4, rows=(0,), cols=(0,)), "net": small_cnn, "epochs": 4, "batch_size": 64},
+    "GOAD": {"transformations": 32, "d_out": 8, "epochs": 20, "batch_size": 16, "lr": 1e-2},
+    "IsolationForest": {},
     "KDE": {},
+    "KNN": {},
+    "LOF": {"n_neighbors": 5},
     "NoveltyNormalization": {"epochs": 20, "batch_size": 16},
     "OCSVM": {},
 }
+LEAVES_ONE_OUT = {"KNN", "LOF"}  # the offset is for new rows: a row of X would find itself in predict
 NAMES = sorted(METHODS)
 IMAGE_ONLY = [name for name in NAMES if METHODS[name].image_only]
 ROWS = [name for name in NAMES if name not in IMAGE_ONLY]
@@ -193,7 +199,8 @@ def test_scikit_learn_signs(name, fitted):
     np.testing.assert_array_equal(d.score_samples(x), -s)
     np.testing.assert_allclose(d.decision_function(x), -s - d.offset_)
     np.testing.assert_array_equal(d.predict(x), np.where(-s - d.offset_ >= 0, 1, -1))
-    assert np.mean(d.predict(x) == -1) == pytest.approx(d.fpr, abs=1 / 80)
+    if name not in LEAVES_ONE_OUT:
+        assert np.mean(d.predict(x) == -1) == pytest.approx(d.fpr, abs=1 / 80)
 
 
 @pytest.mark.parametrize("name", TRAINED)

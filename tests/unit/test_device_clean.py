@@ -8,7 +8,9 @@ from adlib import METHODS, nets
 from adlib.geom import transform_table
 
 CASES = {
-    "Autoencoder": ("Autoencoder", {}, (3, 30, 32)),
+    "Autoencoder-rows": ("Autoencoder", {}, (5,)),
+    "Autoencoder-images": ("Autoencoder", {}, (3, 30, 32)),
+    "DeepSAD": ("DeepSAD", {}, (5,)),
     "DeepSVDD-rows": ("DeepSVDD", {}, (5,)),
     "DeepSVDD-images": ("DeepSVDD", {}, (3, 32, 32)),
     "DROCC-rows": ("DROCC", {"ascent_steps": 3, "ascent_step": 0.1, "project_every": 2}, (5,)),
@@ -17,6 +19,7 @@ CASES = {
     "DROCCOE": ("DROCCOE", {"ascent_steps": 0}, (5,)),
     "GEOM-simple": ("GEOM", {"score": "simple", "net": nets.small_cnn}, (1, 32, 32)),
     "GEOM-dirichlet": ("GEOM", {"table": transform_table(32, 8, turns=(0, 1))}, (3, 32, 32)),
+    "GOAD": ("GOAD", {"transformations": 6}, (5,)),
     "NS-count": ("NoveltyNormalization", {}, (1, 28, 28)),
     "NS-hard-concrete": ("NoveltyNormalization", {"l0": "hard-concrete", "normalize": "through"}, (3, 32, 32)),
 }

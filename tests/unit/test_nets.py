@@ -29,6 +29,8 @@ def test_wrn_10_4_has_the_size_of_the_authors_network():
         (nets.lenet, (1, 28, 28), 32),
         (nets.lenet, (3, 32, 32), 128),
         (nets.mlp, (7,), 16),
+        (nets.mlp_8, (7,), 8),
+        (nets.mlp_8_8, (7,), 8),
     ],
 )
 def test_features(factory, shape, features):
