@@ -69,8 +69,9 @@ class GOAD(Detector):
     """s, distance of a row's own centre to the next (Section 6 and code)."""
     triplet_weight: float = 0.1
     """Weight of Eq. 3 beside the cross-entropy; its code's, the paper is silent."""
-    eps: float = 1e-6
-    """Eq. 4's constant; the paper gives no value, this one is ours. Its code has 0, with another meaning."""
+    eps: float = 0.0
+    """Eq. 4's constant. The paper gives no value, its code runs with 0. Above 0, all rows far from the centres score
+    M log M; distances grow with the columns of X, so that in many columns those can be normal rows too."""
     net: Callable | None = None
     """Factory shape of a transformed row -> module giving features. None: `nets.mlp_8_8`. The paper takes 8 hidden
     nodes for small tables, and finds a linear one, `nets.mlp_8`, best; but with X centred, all its centres are 0."""

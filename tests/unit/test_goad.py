@@ -72,7 +72,7 @@ def features_of(d, x):
 
 def test_centres_are_means_over_all_rows_and_scores_are_equation_5():
     x, new = rows(150, 0), rows(20, 1)
-    d = make(net=nets.mlp_128).fit(x)  # with biases: zeros that fill up a chunk have features too
+    d = make(net=nets.mlp_128, eps=1e-6).fit(x)  # with biases: zeros that fill up a chunk have features too
     centers = features_of(d, x).mean(0)
     torch.testing.assert_close(d.model_.centers, centers)
     square = (features_of(d, new)[:, :, None] - centers).square().sum(3)
@@ -116,6 +116,13 @@ def test_training_separates_the_maps():
     untrained = make(epochs=1, lr=1e-12).fit(rows(150, 0))
     trained, before = (roc_auc_score(np.repeat([0, 1], 100), g.anomaly_score(new)) for g in (d, untrained))
     assert trained > 0.85 and trained > before + 0.05
+
+
+def test_eps_makes_far_rows_alike():
+    x, far = rows(150, 0), 1e4 * rows(3, 1)
+    d = make(epochs=30, lr=1e-2).fit(x)
+    np.testing.assert_allclose(d.set_params(eps=1e-6).anomaly_score(far), 8 * math.log(8), rtol=1e-6)
+    assert len(set(d.set_params(eps=0.0).anomaly_score(far).round(4))) == 3
 
 
 def test_linear_features_of_centred_rows_know_nothing():
