@@ -449,6 +449,16 @@ if len(ranked) >= 6:
         f"\n\nThe largest change of any mean against the first row: most for {', '.join(ranked[:-4:-1])}, "
         f"least for {', '.join(ranked[:3])}."
     )
+turned = {
+    CHOICES[choice]
+    for (choice, _), m in protocols.items()
+    if m["8v3_flip"] > m["8v3_shift"]
+}
+if protocols:
+    words += (
+        "\n\nSection 6 argues that a flip fails for the 8 and a shift works. The order is the other way round, "
+        f"with one score or both, for: {', '.join(w for w in CHOICES.values() if w in turned) or 'none'}."
+    )
 display(Markdown(words))
 
 # %% [markdown]
