@@ -195,17 +195,22 @@ class Detector(OutlierMixin, BaseEstimator):
     def _fit(self, x: torch.Tensor, on_epoch):
         """Build and train; `_outliers` and `_masks` hold the side information while this runs."""
         seed = int(check_random_state(self.random_state).randint(2**31 - 1))
-        x = x.to(self.device_, torch.uint8 if x.dtype == torch.uint8 else torch.float32)
-        if x.is_floating_point() and not x.isfinite().all():
-            raise ValueError("X has values beyond the range of float32.")
+        x = self._moved(x, "X")
         if self._outliers is not None:
-            self._outliers = self._outliers.to(self.device_, x.dtype)
+            self._outliers = self._moved(self._outliers, "outliers")
         with seeded_construction(seed):
             self.model_ = self._build(self.shape_in_, self.device_)
         generator = torch.Generator(self.device_).manual_seed(seed)
         self._start(x)
         self._train(x, generator, on_epoch)
         self._set_offset(self._training_scores(x))
+
+    def _moved(self, x: torch.Tensor, name: str) -> torch.Tensor:
+        """x on the device, uint8 or float32."""
+        x = x.to(self.device_, torch.uint8 if x.dtype == torch.uint8 else torch.float32)
+        if x.is_floating_point() and not x.isfinite().all():
+            raise ValueError(f"{name} has values beyond the range of float32.")
+        return x
 
     def _set_offset(self, training_scores: np.ndarray):
         """Let `predict` call the share `fpr` of the training rows anomalous."""

@@ -227,13 +227,14 @@ class DROCC(Detector):
 
         Images are those that the network sees, (x - 0.5) / 0.25.
         """
-        if x.ndim == 4:
-            x = x.contiguous(memory_format=torch.channels_last)
-        return self.model_(x).squeeze(1)
+        return self.model_(laid_out(x)).squeeze(1)
 
     def _check_settings(self, x):
         if self.warmup_epochs >= self.epochs:
             raise ValueError(f"warmup_epochs={self.warmup_epochs} leaves none of epochs={self.epochs} for negatives.")
+        if self.mu and 0 < self.ascent_steps < self.project_every:
+            steps, every = f"ascent_steps={self.ascent_steps}", f"project_every={self.project_every}"
+            raise ValueError(f"{steps} is less than {every}: no negative would end in the shell.")
         reach = self.ascent_steps * self.ascent_step / self._shell(x)
         if self.mu and 0 < reach < 0.05:
             warnings.warn(
@@ -266,8 +267,9 @@ class DROCC(Detector):
 
     @contextmanager
     def _frozen(self):
-        """No gradients of the weights, and none of batch norm's memory unless that is wanted."""
-        weights, norms = list(self.model_.parameters()), self._norms()
+        """The weights without gradients, and batch norm without memory unless it is to track negatives."""
+        weights = [weight for weight in self.model_.parameters() if weight.requires_grad]
+        norms = self._norms()
         for weight in weights:
             weight.requires_grad_(False)
         for norm in norms:
@@ -284,7 +286,8 @@ class DROCC(Detector):
         """The batch norms that must not learn from negatives."""
         if self.batchnorm_tracks_negatives:
             return []
-        return [m for m in self.model_.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        norms = [m for m in self.model_.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+        return [norm for norm in norms if norm.track_running_stats]
 
     def _loss(self, batch):
         rows, negatives = batch
@@ -292,11 +295,9 @@ class DROCC(Detector):
         return loss if negatives is None else loss + self.mu * F.softplus(self._logit_of_negatives(negatives)).mean()
 
     def _logit_of_negatives(self, negatives):
-        if not self._norms():
-            return self.logit(negatives)
-        memory = {name: buffer.clone() for name, buffer in self.model_.named_buffers()}  # what they learn is dropped
-        negatives = negatives.contiguous(memory_format=torch.channels_last)
-        return torch.func.functional_call(self.model_, memory, negatives).squeeze(1)
+        # what batch norm would remember goes into copies
+        memory = {name: buffer.clone() for name, buffer in self.model_.named_buffers()} if self._norms() else {}
+        return torch.func.functional_call(self.model_, memory, laid_out(negatives)).squeeze(1)
 
     def _score(self, batch):
         return -self.logit(to_network(batch))
@@ -344,3 +345,8 @@ class DROCCLF(DROCCOE):
 def to_network(x: torch.Tensor) -> torch.Tensor:
     """Images (n, c, h, w) in [0, 1] as the network sees them, about standardised; rows (n, d) as they are."""
     return (x - 0.5) / 0.25 if x.ndim == 4 else x
+
+
+def laid_out(x: torch.Tensor) -> torch.Tensor:
+    """Images (n, c, h, w) in the memory format of the network; rows (n, d) as they are."""
+    return x.contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x

@@ -120,6 +120,8 @@ class Claim(BaseModel):
         kind = {"exact": type(None), "value": float, "order": float, "bound": str}[self.rule]
         if not isinstance(self.tolerance, kind) or (kind is float and self.tolerance < 0):
             raise ValueError(f"tolerance={self.tolerance!r} does not fit the rule {self.rule!r}")
+        if self.direction and not _keeps(self.direction, self.paper_value, 0.0):
+            raise ValueError(f"direction={self.direction!r} excludes the paper's own {self.paper_value}")
         if self.rule == "value" and self.tolerance == 0:
             raise ValueError("a value within 0 is the rule 'exact'")
         return self

@@ -274,6 +274,8 @@ def canary(point: Json, shape: Sequence[int]) -> dict[str, list[float]]:
 
     known = METHODS[point["method"]]().get_params() if point["method"] in METHODS else {}
     short = {"epochs": CANARY_STEPS, "batch_size": CANARY_ITEMS, "device": "cpu", "amp": False}
+    if point["settings"].get("warmup_epochs"):
+        short["warmup_epochs"] = CANARY_STEPS - 1  # one step of each kind
     detector = build(point, **{name: value for name, value in short.items() if name in known})
     items = detector._items
     detector._items = lambda x: min(items(x), CANARY_ITEMS)  # 72 transformations of 32 rows would take minutes

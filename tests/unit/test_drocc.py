@@ -134,10 +134,10 @@ def test_one_step_by_hand():
 
 def test_the_direction_is_that_of_the_papers_loss():
     start = noise(20, 3)
-    logit, loss = ((start + 0).requires_grad_() for _ in range(2))
-    bowl(logit).sum().backward()
+    loss = (start + 0).requires_grad_()
     torch.nn.functional.softplus(bowl(loss)).sum().backward()  # cross-entropy of the label "anomalous"
-    torch.testing.assert_close(*(torch.nn.functional.normalize(t.grad, dim=1) for t in (logit, loss)))
+    moved = ascend(bowl, torch.zeros(20, 3), start, 1, 0.1, 1e-6, 1e9) - start
+    torch.testing.assert_close(moved, 0.1 * torch.nn.functional.normalize(loss.grad, dim=1))
 
 
 def test_where_the_gradient_vanishes_nothing_is_nan_and_the_point_is_only_projected():
@@ -162,7 +162,7 @@ def test_images_are_searched_as_rows():
 # ---- the detectors
 
 
-QUICK = {"epochs": 2, "ascent_steps": 3, "ascent_step": 0.1}
+QUICK = {"epochs": 2, "ascent_steps": 5, "ascent_step": 0.1}
 
 
 def sine_aurocs(detector, displaced=0.4, seed=0, make=sine_wave):
@@ -203,6 +203,7 @@ def test_warm_up_makes_no_negatives(monkeypatch):
 @pytest.mark.parametrize("settings, words", [
     ({"radius": 0.0}, "radius.*0.0"), ({"radius": -1}, "radius.*-1"), ({"gamma": 0.5}, "gamma.*0.5"),
     ({"ascent_steps": -1}, "ascent_steps.*-1"), ({"ascent_step": 0}, "ascent_step.*0"), ({"mu": -1}, "mu.*-1"),
+    ({"ascent_steps": 3, "project_every": 4}, "ascent_steps=3 is less than project_every=4"),
     ({"epochs": 3, "warmup_epochs": 3}, "warmup_epochs=3 leaves none of epochs=3"),
 ])  # fmt: skip
 def test_bad_settings(settings, words):
@@ -247,9 +248,37 @@ def test_outliers_are_told_from_the_rows_among_which_they_lie():
     assert found["plain"] < 0.6 and found["taught"] > 0.8 and found["binary"] > 0.8
 
 
-def test_drocc_lf_moves_negatives_along_what_does_not_matter():
-    """On a noisy sine its weights are larger on the two coordinates of the curve."""
+def test_drocc_lf_searches_in_a_shell_of_its_own_distance():
+    x = noise(60, 3).numpy() * [1, 1, 0.1]
+    d = DROCCLF(**QUICK | {"project_every": 1, "gamma": 1.5}).fit(x)
+    rows = torch.from_numpy(x).float()
+    sigma, delta, radius = influence(d.logit, rows), d._search(rows, noise(60, 3, 1)), 3**0.5 / 2
+    length = size(delta, sigma)
+    assert ((length > radius * 0.999) & (length < 1.5 * radius * 1.001)).all()
+    plain = delta.norm(dim=1)
+    assert ((plain < radius * 0.99) | (plain > 1.5 * radius * 1.01)).any()  # not the shell of DROCC
+
+
+def test_drocc_lf_weighs_the_coordinates_of_a_noisy_sine_more():
     train, off = noisy_sine(1000, 0), noisy_sine(1000, 1, displaced=1.5)
     d = DROCCLF(epochs=20, lr=3e-3, ascent_steps=5, ascent_step=0.1).fit(train, outliers=off)
     weights = influence(d.logit, torch.from_numpy(train).float()).mean(0)
-    assert weights[1] > 2 * weights[2:].max()
+    assert weights[1] > 2 * weights[2:].max() and weights[0] > weights[2:].max()
+
+
+def test_batch_norm_in_a_network_for_rows_and_frozen_layers_stay_as_they_are():
+    def net(shape):
+        layers = torch.nn.Sequential(torch.nn.Linear(shape[0], 8), torch.nn.BatchNorm1d(8), torch.nn.Linear(8, 4))
+        layers[0].requires_grad_(False)
+        return layers
+
+    x = noise(40, 3).numpy()
+    few, more = (DROCC(**QUICK | {"epochs": n}, net=net).fit(x).model_[0] for n in (1, 4))
+    assert torch.equal(few[0].weight, more[0].weight) and not torch.equal(few[2].weight, more[2].weight)
+
+
+@pytest.mark.parametrize("method", [DROCCOE, DROCCLF])
+def test_outliers_beyond_float32(method):
+    x = noise(20, 3).numpy()
+    with pytest.raises(ValueError, match="outliers has values beyond the range"):
+        method(**QUICK | {"project_every": 1}).fit(x, outliers=np.full((4, 3), 1e39))

@@ -613,6 +613,14 @@ def test_a_canary_of_72_transformations_is_two_small_steps_in_float32(monkeypatc
     assert len(scores) == 32 and np.isfinite(scores).all() and len(set(scores)) > 16
 
 
+def test_a_canary_warms_up_for_one_of_its_steps():
+    settings = {"epochs": 60, "warmup_epochs": 50, "ascent_steps": 0}
+    point = {"method": "DROCC", "settings": settings, "seed": 0, "rescore": {}}
+    assert len(sweep.canary(point, (3,))[""]) == 32
+    assert sweep.canary(point | {"settings": settings | {"warmup_epochs": 0}}, (3,)) != sweep.canary(point, (3,))
+
+
+
 @pytest.mark.parametrize("method, shape", [("OCSVM", (4,)), ("DeepSVDD", (4,))])
 def test_a_canary_exists_for_rows_and_for_methods_without_epochs(method, shape):
     point = {"method": method, "seed": 0, "rescore": {}, "settings": {}}
