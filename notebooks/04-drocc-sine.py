@@ -209,7 +209,8 @@ PAPER_NAMES = {
 
 def spread(values):
     values = 100 * values
-    return f"{values.mean():.1f} ({values.min():.1f} to {values.max():.1f})"
+    text = f"{values.mean():.1f}"
+    return text + f" ({values.min():.1f} to {values.max():.1f})" * (len(values) > 1)
 
 
 def row(name, v):
@@ -234,7 +235,7 @@ words = [
     f"At v = {small:g}, the lowest AUROC of DROCC over {P.seeds} seeds is {at_small['DROCC'].min():.3f}; "
     f"with random negatives it is {at_small['DROCC, random negatives'].min():.3f}.",
     f"The nearest neighbour, which is not trained at all, has at least {at_small['nearest neighbour'].min():.3f}. "
-    f"The best mean there is that of: {best}.",
+    f"The best mean there is {top.max():.3f}, that of: {', '.join(best)}.",
 ]
 display(Markdown("\n".join(f"- {w}" for w in words)))
 
