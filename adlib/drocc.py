@@ -259,11 +259,16 @@ class DROCC(Detector):
         return rows, rows + self._search(rows, noise)
 
     def _search(self, rows, noise):
+        shell = self._shell(rows), self.gamma
         with self._frozen(), torch.autocast(rows.device.type, torch.bfloat16, enabled=self.amp):
-            return ascend(self.logit, rows, noise, *self._ascent(rows))
+            weights = self._weights(rows)
+            return ascend(
+                self.logit, rows, noise, self.ascent_steps, self.ascent_step, *shell, self.project_every, weights
+            )
 
-    def _ascent(self, rows):
-        return self.ascent_steps, self.ascent_step, self._shell(rows), self.gamma, self.project_every
+    def _weights(self, rows) -> torch.Tensor | None:
+        """Weights of the coordinates in the distance that makes the shell, (n, d); None: all alike."""
+        return None
 
     @contextmanager
     def _frozen(self):
@@ -336,10 +341,8 @@ class DROCCLF(DROCCOE):
     project_every: int = 5
     """As in its code; each projection is a search of one dimension, and the paper projects after each step."""
 
-    def _search(self, rows, noise):
-        with self._frozen(), torch.autocast(rows.device.type, torch.bfloat16, enabled=self.amp):
-            sigma = influence(self.logit, rows)
-            return ascend(self.logit, rows, noise, *self._ascent(rows), sigma=sigma)
+    def _weights(self, rows):
+        return influence(self.logit, rows)
 
 
 def to_network(x: torch.Tensor) -> torch.Tensor:

@@ -178,7 +178,7 @@ def test_sine_wave(steps):
     assert sine_aurocs(DROCC(**settings)) > 0.98
 
 
-def test_batch_norm_learns_from_negatives_only_when_told(monkeypatch):
+def test_batch_norm_learns_from_negatives_only_when_told():
     images = np.random.default_rng(0).integers(0, 256, (8, 1, 16, 16)).astype(np.uint8)
     seen = {}
     for tracks in (False, True):
