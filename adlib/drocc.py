@@ -296,13 +296,15 @@ class DROCC(Detector):
 
     def _loss(self, batch):
         rows, negatives = batch
-        loss = F.softplus(-self.logit(rows)).mean()
-        return loss if negatives is None else loss + self.mu * F.softplus(self._logit_of_negatives(negatives)).mean()
+        return F.softplus(-self.logit(rows)).mean() + self._loss_of_negatives(negatives)
 
-    def _logit_of_negatives(self, negatives):
+    def _loss_of_negatives(self, negatives):
+        if negatives is None:
+            return 0.0
         # what batch norm would remember goes into copies
         memory = {name: buffer.clone() for name, buffer in self.model_.named_buffers()} if self._norms() else {}
-        return torch.func.functional_call(self.model_, memory, laid_out(negatives)).squeeze(1)
+        logit = torch.func.functional_call(self.model_, memory, laid_out(negatives)).squeeze(1)
+        return self.mu * F.softplus(logit).mean()
 
     def _score(self, batch):
         return -self.logit(to_network(batch))
@@ -325,8 +327,11 @@ class DROCCOE(DROCC):
 
     def _loss(self, batch):
         rows, negatives, outliers = batch
-        loss = super()._loss((rows, negatives))
-        return loss if outliers is None else loss + F.softplus(self.logit(outliers)).mean()
+        if outliers is None:
+            return super()._loss((rows, negatives))
+        logit = self.logit(torch.cat([rows, outliers]))  # one batch for batch norm, as in its code
+        loss = F.softplus(-logit[: len(rows)]).mean() + F.softplus(logit[len(rows) :]).mean()
+        return loss + self._loss_of_negatives(negatives)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
