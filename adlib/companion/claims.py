@@ -229,8 +229,11 @@ def comparability(claim: Claim, evidence: Evidence) -> Column:
 
 
 def same_dataset(name: str | None, label: str) -> bool:
-    """Whether the label names this data set, None for any: "CIFAR-10 (JPEG-75)" is CIFAR-10, "CIFAR-100" is not."""
-    return name is None or re.match(re.escape(name) + r"(?![\w-])", label, re.IGNORECASE) is not None
+    """Whether the label, or a part of it between commas, names this data set; None for any.
+
+    "CIFAR-10 (JPEG-75)" is CIFAR-10, "CIFAR-100" is not.
+    """
+    return name is None or re.search(rf"(^|, ){re.escape(name)}(?![\w-])", label, re.IGNORECASE) is not None
 
 
 def ours(evidence: Evidence) -> float:

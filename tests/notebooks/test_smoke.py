@@ -18,6 +18,7 @@ GOOD = {  # values that even a smoke run brings well above guessing, unless a sc
     "02-geom-score": r"page_auroc_\w+(geom_dirichlet|rule|hindsight)|page_(as_they_are|set_all)_\w+_dirichlet",
     "03-ns-ablation": r"page_auroc_\w+_(ns_detached|oc_svm_raw|kde)",
     "04-drocc-sine": r"auroc_[a-z]+_[12]",
+    "05-drocc-lf": r"auroc_(nn_two_columns|drocc|oe|lf|lf_random)_2",
     "06-drocc-tabular": r"page_auroc_\w+_(ocsvm|lof|iforest|knn)_\w+",
 }
 

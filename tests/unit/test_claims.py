@@ -118,7 +118,8 @@ def test_a_papers_own_table_is_compared_whatever_the_data(own, rule):
     [
         ("MNIST", "MNIST", True), ("MNIST", "MNIST, altered", True), ("MNIST", "EMNIST letters", False),
         ("MNIST", "Fashion-MNIST", False), ("CIFAR-10", "CIFAR-10 (JPEG-75)", True), ("CIFAR-10", "CIFAR-100", False),
-        ("MNIST", "MNIST-C", False),
+        ("MNIST", "MNIST-C", False), ("MNIST", "noisy sine wave (generated), MNIST", True),
+        ("MNIST", "noisy sine wave (generated), EMNIST letters", False),
     ],
 )  # fmt: skip
 def test_a_label_names_its_data_set(name, label, same):

@@ -229,6 +229,10 @@ def test_outliers_that_do_not_fit(method):
     assert np.isfinite(method(**QUICK).fit(x, outliers=x[:1] + 9).anomaly_score(x)).all()  # one outlier will do
 
 
+def with_batch_norm(shape):
+    return torch.nn.Sequential(torch.nn.BatchNorm1d(shape[0]), torch.nn.Linear(shape[0], 4))
+
+
 def test_without_outliers_drocc_oe_is_drocc():
     x = noise(40, 3).numpy()
     np.testing.assert_array_equal(*(m(**QUICK).fit(x).anomaly_score(x) for m in (DROCC, DROCCOE)))
@@ -246,6 +250,15 @@ def test_outliers_are_told_from_the_rows_among_which_they_lie():
     y = np.repeat([0, 1], 300)
     found = {name: auroc(y, d.anomaly_score(np.concatenate([x, among]))) for name, d in detectors.items()}
     assert found["plain"] < 0.6 and found["taught"] > 0.8 and found["binary"] > 0.8
+
+
+def test_drocc_oe_shows_batch_norm_rows_and_outliers_in_one_batch():
+    rows, outliers = noise(32, 2).numpy(), noise(32, 2, 1).numpy() + 9
+    d = DROCCOE(epochs=1, batch_size=32, ascent_steps=0, net=with_batch_norm).fit(rows, outliers=outliers)
+    norm = d.model_[0][0]  # the first layer, so it sees what the network is given
+    assert norm.num_batches_tracked == 1
+    mean = 0.1 * np.concatenate([rows, outliers]).mean(0)
+    np.testing.assert_allclose(norm.running_mean.numpy(), mean, rtol=0.05)
 
 
 def test_drocc_lf_searches_in_a_shell_of_its_own_distance():
