@@ -31,7 +31,7 @@ class Detector(OutlierMixin, BaseEstimator):
     """A one-class detector: `fit` on normal data, then `anomaly_score`, where larger means more anomalous.
 
     A trained detector supplies `_build`, `_loss` and `_score`, and the hooks it needs of `_draw`, `_items`, `_start`,
-    `_training_scores`; a shallow one supplies `_fit`, `_scores`, `_state` and `_set_state` instead.
+    `_end_epoch`, `_training_scores`; a shallow one supplies `_fit`, `_scores`, `_state` and `_set_state` instead.
     """
 
     fpr: float = 0.05
@@ -243,9 +243,12 @@ class Detector(OutlierMixin, BaseEstimator):
                 loss = self.history_[-1]
                 raise ValueError(f"Training diverged: the mean loss of epoch {epoch} is {loss}; lower lr={self.lr}.")
             self.model_.eval()
+            done = self._end_epoch(x)
             if on_epoch is not None:
                 self._set_offset(self._training_scores(x))
                 on_epoch(epoch, self.history_[-1])
+            if done:
+                break
 
     def _build(self, shape: tuple[int, ...], device) -> torch.nn.Module:
         """The module that holds all learned state (parameters and buffers), for rows of that shape."""
@@ -283,6 +286,10 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def _start(self, x: torch.Tensor):
         """What must be computed from the data and the untrained network before the first step."""
+
+    def _end_epoch(self, x: torch.Tensor) -> bool:
+        """What follows the steps of each epoch; True ends the training."""
+        return False
 
     def _training_scores(self, x: torch.Tensor) -> np.ndarray:
         return self._scores(x)
