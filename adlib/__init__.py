@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # read by type checkers and by adlib.companion.imports
     from .geom import GEOM
     from .goad import GOAD
     from .ns import NoveltyNormalization
+    from .ocnn import OCNN
     from .saving import load, save
     from .shallow import KDE, KNN, LOF, OCSVM, IsolationForest
     from .svdd import DeepSAD, DeepSVDD
@@ -36,6 +37,7 @@ __all__ = [
     "LOF",
     "METHODS",
     "NoveltyNormalization",
+    "OCNN",
     "OCSVM",
     "load",
     "save",
@@ -55,6 +57,7 @@ _METHOD_HOME = {
     "KNN": "shallow",
     "LOF": "shallow",
     "NoveltyNormalization": "ns",
+    "OCNN": "ocnn",
     "OCSVM": "shallow",
 }
 _HOME = _METHOD_HOME | {"Detector": "detector", "load": "saving", "save": "saving"}

@@ -198,6 +198,15 @@ def noisy_sine(n: int, seed: int, displaced: float = 0.0, d: int = 10) -> np.nda
     return np.column_stack([sine_wave(n, random, displaced), random.standard_normal((n, d - 2))])
 
 
+def ocnn_synthetic(n: int, n_anomalies: int, seed: int, d: int = 512) -> tuple[np.ndarray, np.ndarray]:
+    """(normal points (n, d), anomalies (n_anomalies, d)): normally distributed around 0, deviations 2 and 10.
+
+    Chalapathy et al. 2018, Section 5.1, with 190, 10 and 512.
+    """
+    random = np.random.default_rng(seed)
+    return 2 * random.standard_normal((n, d)), 10 * random.standard_normal((n_anomalies, d))
+
+
 def check_name(name: str) -> None:
     """Raises DataError when ``name`` is none of NAMES."""
     if name in NAMES or re.fullmatch("adbench/.+", str(name)):

@@ -30,6 +30,8 @@ def save(detector: Detector, path) -> None:
     for name, value in detector.get_params(deep=False).items():
         if name == "net":
             settings[name] = _net_name(value)
+        elif isinstance(value, torch.nn.Module):  # an encoder; its weights are part of the state
+            settings[name] = "custom"
         elif isinstance(value, torch.Tensor | np.ndarray):
             tensors[f"setting.{name}"] = torch.as_tensor(value)
         elif isinstance(value, np.random.RandomState):
@@ -69,6 +71,8 @@ def load(path, device: str | None = None, net=None) -> Detector:
 def _restore(method: type[Detector], head: dict, tensors: dict[str, torch.Tensor], device, net) -> Detector:
     plain = {name: tuple(value) if isinstance(value, list) else value for name, value in head["settings"].items()}
     settings = plain | _part(tensors, "setting.")
+    if settings.get("encoder") == "custom":
+        settings |= {"encoder": None, "net": "custom"}  # a factory will do to build it
     if "net" in settings:
         settings["net"] = net or _net_of(settings["net"])
     if device is not None:

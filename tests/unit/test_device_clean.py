@@ -21,6 +21,8 @@ CASES = {
     "GEOM-dirichlet": ("GEOM", {"table": transform_table(32, 8, turns=(0, 1))}, (3, 32, 32)),
     "GOAD": ("GOAD", {"transformations": 6}, (5,)),
     "NS-count": ("NoveltyNormalization", {}, (1, 28, 28)),
+    "OCNN-linear": ("OCNN", {}, (5,)),
+    "OCNN-cosine": ("OCNN", {"activation": "cosine", "net": nets.lenet}, (1, 28, 28)),
     "NS-hard-concrete": ("NoveltyNormalization", {"l0": "hard-concrete", "normalize": "through"}, (3, 32, 32)),
 }
 
