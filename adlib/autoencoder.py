@@ -24,6 +24,8 @@ class Autoencoder(Detector):
 
     The network sees pixels in [-1, 1] (Section 5.2), and errors are in those units: four times the error in [0, 1].
     The output is linear, so that float images outside [0, 1], standardised ones for example, can be learned too.
+    A network that names another range in `pixels` sees that: `net=nets.dcae`, which ends in a sigmoid, sees [0, 1]. With
+    it this is the DCAE that Ruff et al. (2018) and Chalapathy et al. (2018) compare with.
     The paper scores the code, not the error: `make_pipeline(Autoencoder(), OCSVM())` is its CAE-OC-SVM.
     Rows are taken as they are; their network is ours. Scale the rows yourself.
     """
@@ -53,7 +55,7 @@ class Autoencoder(Detector):
 
     def transform(self, X) -> np.ndarray:
         """Code of each row of X, (n, z) float64."""
-        return self._in_chunks(lambda rows: self.model_.encode(to_network(rows)).double(), X)
+        return self._in_chunks(lambda rows: self.model_.encode(to_network(rows, self.model_)).double(), X)
 
     def heatmap(self, X) -> np.ndarray:
         """Squared error of each pixel of X, averaged over the channels, (n, h, w) float32; its mean is the score.
@@ -82,7 +84,7 @@ class Autoencoder(Detector):
         return model.to(device, memory_format=torch.channels_last)
 
     def _error(self, batch):
-        x = to_network(batch)
+        x = to_network(batch, self.model_)
         return squared_error(x, self.model_.decode(self.model_.encode(x)))
 
     def _loss(self, batch):
@@ -93,9 +95,13 @@ class Autoencoder(Detector):
         return error if error.ndim == 1 else error.mean((1, 2))
 
 
-def to_network(x: torch.Tensor) -> torch.Tensor:
-    """Images in [0, 1] as the network sees them, in [-1, 1], float images of another scale alike; rows as they are."""
-    return (2 * x - 1).contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
+def to_network(x: torch.Tensor, net: nn.Module) -> torch.Tensor:
+    """Images in [0, 1] as the net sees them: in the range `net.pixels` that it draws, (-1, 1) if it names none.
+
+    Float images of another scale go the same way; rows stay as they are.
+    """
+    low, high = getattr(net, "pixels", (-1, 1))
+    return ((high - low) * x + low).contiguous(memory_format=torch.channels_last) if x.ndim == 4 else x
 
 
 def check_autoencoder(net: nn.Module, shape: tuple[int, ...]) -> int:

@@ -97,6 +97,8 @@ class LeNetAutoencoder(nn.Module):
     pixels. Batch norm, missing biases and the sigmoid are Ruff's; the paper does not speak of them.
     """
 
+    pixels = (0, 1)  # what the sigmoid can draw
+
     def __init__(self, shape: tuple[int, int, int], channels: tuple[int, ...], code: int):
         super().__init__()
         c, h, w = shape
@@ -263,6 +265,12 @@ def lenet(shape):
 def lenet_autoencoder(shape):
     """LeNet-type autoencoder: channels 8, 4 and 32 numbers for grey images, 32, 64, 128 and 64 for colour (Wu 2021)."""
     return LeNetAutoencoder(shape, (8, 4), 32) if shape[0] == 1 else LeNetAutoencoder(shape, (32, 64, 128), 64)
+
+
+def dcae(shape):
+    """The autoencoder around `lenet`: as `lenet_autoencoder`, but with a code of 128 numbers for colour (Ruff 2018,
+    Chalapathy 2018)."""
+    return LeNetAutoencoder(shape, (8, 4), 32) if shape[0] == 1 else LeNetAutoencoder(shape, (32, 64, 128), 128)
 
 
 def small_cnn(shape):
