@@ -3,10 +3,12 @@
 `rule all` asks for the outputs of every rule: else a failed chapter would pass for an intermediate file that nobody needs.
 """
 
+import math
 import os
 import re
 import subprocess
 import sys
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
@@ -61,13 +63,19 @@ def fingerprint(name):
         return str(error)
 
 
-def missing_points(w):
-    """Keys of the sweep's points that are not recorded yet."""
-    command = [sys.executable, "-m", "adlib.companion.sweep", "keys", w.name]
-    keys = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    if keys.returncode:
-        raise WorkflowError(f"sweep {w.name}: cannot tell which points are missing")
-    return [f"build/sweeps/{w.name}/{key}.json" for key in keys.stdout.split()]
+@cache
+def missing_batches(name):
+    """{first key: keys} of the sweep's points that are not recorded yet, in at most 60 batches of about equal size.
+
+    Many points are short ones, and a process needs seconds to start.
+    """
+    command = [sys.executable, "-m", "adlib.companion.sweep", "keys", name]
+    answer = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if answer.returncode:
+        raise WorkflowError(f"sweep {name}: cannot tell which points are missing")
+    keys = answer.stdout.split()
+    size = math.ceil(len(keys) / 60) or 1
+    return {keys[i]: keys[i : i + size] for i in range(0, len(keys), size)}
 
 
 wildcard_constraints:
@@ -198,23 +206,24 @@ rule site:
         """
 
 
-rule sweep_point:
+rule sweep_points:
     input:
         code("sweep"),
         "results/sweeps/{name}.yml",
     output:
-        "build/sweeps/{name}/{key}.json",
+        touch("build/sweeps/{name}/{key}.batch"),  # beside it, KEY.json for each point, which outlive a batch cut short
     log:
         "build/log/sweeps/{name}/{key}.txt",
     params:
         versions=VERSIONS,
+        points=lambda w: missing_batches(w.name)[w.key],
     shell:
-        "exec python -m adlib.companion.sweep point {wildcards.name} {wildcards.key} {output} > {log} 2>&1"
+        "python -m adlib.companion.sweep points {wildcards.name} build/sweeps/{wildcards.name} {params.points} > {log} 2>&1"
 
 
 rule sweep:
     input:
-        missing_points,
+        lambda w: [f"build/sweeps/{w.name}/{key}.batch" for key in missing_batches(w.name)],
     output:
         touch("build/sweeps/{name}/done"),
     log:

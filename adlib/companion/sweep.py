@@ -100,7 +100,16 @@ def _git(*arguments: str) -> str:
         raise SweepError(f"recording needs a git checkout with a commit: git {arguments[0]} said {reason!r}") from None
 
 
-# One point
+# Points
+
+
+def run_points(name: str, keys: Sequence[str], points_dir: Path) -> None:
+    """Runs the points, one after the other, but for those that this commit has run. Raises SweepError, DataError."""
+    commit = clean_commit()
+    for key in keys:
+        path = points_dir / f"{key}.json"
+        if (_finished(path, key) or {}).get("commit") != commit:
+            write_by_rename(path, canonical(run_point(name, key)) + "\n")
 
 
 def run_point(name: str, key: str, sweeps: Path = SWEEPS) -> Json:
@@ -371,10 +380,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     keys = commands.add_parser("keys", help="print the keys that results/recorded/NAME.jsonl lacks, one a line")
     keys.add_argument("name")
-    point = commands.add_parser("point", help="run one point and write its line to OUT")
-    point.add_argument("name")
-    point.add_argument("key")
-    point.add_argument("out", type=Path)
+    points = commands.add_parser("points", help="run points, each unless this commit has, into POINTS_DIR/KEY.json")
+    points.add_argument("name")
+    points.add_argument("points_dir", type=Path)
+    points.add_argument("keys", nargs="+", metavar="key")
     add = commands.add_parser("append", help="add finished points (POINTS_DIR/KEY.json) to results/recorded/NAME.jsonl")
     add.add_argument("name")
     add.add_argument("points_dir", type=Path)
@@ -384,8 +393,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.command == "keys":
             print("".join(f"{key}\n" for key in missing_keys(options.name)), end="")
-        elif options.command == "point":
-            write_by_rename(options.out, canonical(run_point(options.name, options.key)) + "\n")
+        elif options.command == "points":
+            run_points(options.name, options.keys, options.points_dir)
         elif options.command == "append":
             print(f"{append(options.name, options.points_dir)} point(s) appended to {RECORDED / options.name}.jsonl")
         else:

@@ -22,8 +22,10 @@ command, first, *rest = sys.argv[1:]
 record = Path("results/recorded/tiny.jsonl")
 if command == "keys":
     print("\\n".join(key for key in ("aa", "bb", "cc") if key not in record.read_text()))
-elif command == "point":
-    Path(rest[1]).write_text(rest[0])
+elif command == "points":
+    folder, *keys = rest
+    for key in keys:
+        Path(folder, f"{key}.json").write_text(key)
 elif command == "append":
     record.write_text(" ".join(["aa", *sorted(path.stem for path in Path(rest[0]).glob("*.json"))]))
 else:
@@ -214,7 +216,7 @@ def test_a_sweep_runs_the_missing_points_only_and_the_book_never_runs_one(projec
     record = project / "results" / "recorded" / "tiny.jsonl"
     assert record.read_text() == "aa"  # after a whole run of the book
     target = "build/sweeps/tiny/done"
-    assert jobs(pipeline(project, target)) == ["sweep tiny", "sweep_point tiny bb", "sweep_point tiny cc"]
+    assert jobs(pipeline(project, target)) == ["sweep tiny", "sweep_points tiny bb", "sweep_points tiny cc"]
     assert record.read_text() == "aa bb cc"
     assert not [job for job in jobs(pipeline(project, target)) if "point" in job]
     assert jobs(pipeline(project, *NO_SITE)) == ["canaries", "claims"]

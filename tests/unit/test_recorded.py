@@ -115,8 +115,7 @@ def keys():
 
 
 def run_points(some):
-    for key in some:
-        assert run("point", "toy", key, f"build/{key}.json") == 0
+    assert run("points", "toy", "build", *some) == 0
 
 
 def record_all():
@@ -417,7 +416,7 @@ def test_hindsight_stands_beside_the_value_of_the_settings(checkout):
 def test_a_point_that_cannot_run_is_one_sentence_and_leaves_no_file(checkout, capsys, change, words):
     write_spec(checkout, changed(SPEC, **change))
     commit()
-    assert run("point", "toy", keys()[0], "build/out.json") == 1
+    assert run("points", "toy", "build", keys()[0]) == 1
     error = capsys.readouterr().err
     assert words in error and error.count("\n") == 1
     assert not list(Path().glob("build/*"))
@@ -440,6 +439,19 @@ def test_names_in_a_sweep_become_networks_and_tables():
 
 
 # Recording
+
+
+def test_points_that_this_commit_has_run_are_not_run_again(checkout, monkeypatch):
+    first, second = keys()[:2]
+    run_points([first])
+    ran = []
+    monkeypatch.setattr(sweep, "run_point", lambda name, key: ran.append(key) or {"key": key})
+    run_points([first, second])
+    assert ran == [second]
+    Path("words.txt").write_text("")
+    commit()
+    run_points([first])
+    assert ran == [second, first]
 
 
 def test_append_adds_each_finished_point_once_sorted_by_key(checkout):
@@ -537,7 +549,7 @@ def test_a_dirty_tree_is_refused_by_point_and_append(checkout, capsys):
     key = keys()[0]
     run_points([key])
     Path("new.py").write_text("")
-    for command in (("point", "toy", key, "build/x.json"), ("append", "toy", "build")):
+    for command in (("points", "toy", "build", key), ("append", "toy", "build")):
         assert run(*command) == 1
         assert "new.py" in (error := capsys.readouterr().err) and "clean worktree" in error
     assert not Path("results/recorded/toy.jsonl").exists() and not Path("build/x.json").exists()
