@@ -189,6 +189,9 @@ class DROCC(Detector):
     """Steps between two projections to the shell: 1 in Algorithm 1, 10 in its code (5 for DROCC-LF)."""
     batchnorm_tracks_negatives: bool = False
     """Let batch norm's running statistics, used in scoring, follow each forward pass of the negatives, as its code."""
+    one_batch: bool = False
+    """Rows, outliers and negatives in one forward pass, where batch norm scales all alike; in its code negatives pass
+    alone, and chapter 5 shows what that does."""
     warmup_epochs: int = 0
     """Epochs without negatives at the start (Algorithm 1: n_0 steps, no value given)."""
     net: Callable | None = None
@@ -218,6 +221,7 @@ class DROCC(Detector):
             "ascent_step": [Interval(Real, 0, None, closed="neither")],
             "project_every": [Interval(Integral, 1, None, closed="left")],
             "batchnorm_tracks_negatives": ["boolean"],
+            "one_batch": ["boolean"],
             "warmup_epochs": [Interval(Integral, 0, None, closed="left")],
         }
     )
@@ -296,15 +300,23 @@ class DROCC(Detector):
 
     def _loss(self, batch):
         rows, negatives = batch
-        return F.softplus(-self.logit(rows)).mean() + self._loss_of_negatives(negatives)
+        return self._loss_of(rows, None, negatives)
 
-    def _loss_of_negatives(self, negatives):
+    def _loss_of(self, rows, outliers, negatives):
+        kinds = [x for x in (rows, outliers, negatives if self.one_batch else None) if x is not None]
+        logits = list(self.logit(torch.cat(kinds)).split([len(x) for x in kinds]))
+        loss = F.softplus(-logits.pop(0)).mean()
+        if outliers is not None:
+            loss = loss + F.softplus(logits.pop(0)).mean()
         if negatives is None:
-            return 0.0
+            return loss
+        logit = logits.pop() if self.one_batch else self._logit_apart(negatives)
+        return loss + self.mu * F.softplus(logit).mean()
+
+    def _logit_apart(self, negatives):
         # what batch norm would remember goes into copies
         memory = {name: buffer.clone() for name, buffer in self.model_.named_buffers()} if self._norms() else {}
-        logit = torch.func.functional_call(self.model_, memory, laid_out(negatives)).squeeze(1)
-        return self.mu * F.softplus(logit).mean()
+        return torch.func.functional_call(self.model_, memory, laid_out(negatives)).squeeze(1)
 
     def _score(self, batch):
         return -self.logit(to_network(batch))
@@ -327,11 +339,7 @@ class DROCCOE(DROCC):
 
     def _loss(self, batch):
         rows, negatives, outliers = batch
-        if outliers is None:
-            return super()._loss((rows, negatives))
-        logit = self.logit(torch.cat([rows, outliers]))  # one batch for batch norm, as in its code
-        loss = F.softplus(-logit[: len(rows)]).mean() + F.softplus(logit[len(rows) :]).mean()
-        return loss + self._loss_of_negatives(negatives)
+        return self._loss_of(rows, outliers, negatives)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

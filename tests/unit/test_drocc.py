@@ -261,6 +261,17 @@ def test_drocc_oe_shows_batch_norm_rows_and_outliers_in_one_batch():
     np.testing.assert_allclose(norm.running_mean.numpy(), mean, rtol=0.05)
 
 
+def test_in_one_batch_batch_norm_sees_the_negatives_too():
+    rows = noise(32, 2).numpy()
+    seen = {}
+    for one_batch in (False, True):
+        settings = QUICK | {"epochs": 1, "batch_size": 32, "radius": 9.0, "gamma": 1.0, "one_batch": one_batch}
+        norm = DROCC(**settings, net=with_batch_norm).fit(rows).model_[0][0]
+        assert norm.num_batches_tracked == 1
+        seen[one_batch] = norm.running_var.mean().item()
+    assert seen[False] < 1.1 and seen[True] > 1.5  # negatives lie 9 away
+
+
 def test_drocc_lf_searches_in_a_shell_of_its_own_distance():
     x = noise(60, 3).numpy() * [1, 1, 0.1]
     d = DROCCLF(**QUICK | {"project_every": 1, "gamma": 1.5}).fit(x)
