@@ -273,6 +273,12 @@ def dcae(shape):
     return LeNetAutoencoder(shape, (8, 4), 32) if shape[0] == 1 else LeNetAutoencoder(shape, (32, 64, 128), 128)
 
 
+def lenet_autoencoder_8(shape):
+    """As `lenet_autoencoder`, with a code of 8 numbers."""
+    channels = (8, 4) if shape[0] == 1 else (32, 64, 128)
+    return LeNetAutoencoder(shape, channels, 8)
+
+
 def small_cnn(shape):
     """Conv 3x3x32, max pooling, 10 units: the network of GEOM's figure script."""
     return SmallCNN(shape)
