@@ -199,7 +199,7 @@ def _prepared(x: Any, point: Json, part: int) -> Any:
 
 def _scores(point: Json, x_train: Any, x_test: Any) -> dict[str, Any]:
     """{suffix: anomaly scores of x_test}, for the fitted detector's variants and after the epochs in between."""
-    detector, scores = build(point), {}
+    detector, scores = _with_encoder(build(point), point, x_train), {}
 
     def score(mark: str = "") -> None:
         asked = detector.get_params(deep=False)
@@ -231,7 +231,7 @@ def build(point: Json, **changes: Any) -> Any:
     if point["method"] not in METHODS:
         raise SweepError(f"unknown method {point['method']!r}: known are {', '.join(METHODS)}")
     new = METHODS[point["method"]]
-    settings = {name: _resolve(name, value) for name, value in point["settings"].items()}
+    settings = {name: _resolve(name, value) for name, value in point["settings"].items() if name != "encoder"}
     settings |= {"random_state": point["seed"], **changes}
     try:
         for _, again in variants(point["rescore"]):  # scoring would not check these
@@ -239,6 +239,14 @@ def build(point: Json, **changes: Any) -> Any:
         return new().set_params(**settings)
     except ValueError as error:
         raise SweepError(f"{point['method']}: {' '.join(str(error).split())}") from None
+
+
+def _with_encoder(detector: Any, point: Json, x: Any, **changes: Any) -> Any:
+    """The detector, given the encoder of an autoencoder that is trained on x, if the point has settings for one."""
+    if settings := point["settings"].get("encoder"):
+        autoencoder = build({**point, "method": "Autoencoder", "settings": settings, "rescore": {}}, **changes).fit(x)
+        detector.set_params(encoder=autoencoder.model_.encoder)
+    return detector
 
 
 def _resolve(name: str, value: Any) -> Any:
@@ -281,14 +289,19 @@ def canary(point: Json, shape: Sequence[int]) -> dict[str, list[float]]:
     """{suffix: scores of the 32 rows after 2 training steps on them}, on the CPU and in float32, one list a variant."""
     from adlib import METHODS
 
-    known = METHODS[point["method"]]().get_params() if point["method"] in METHODS else {}
     short = {"epochs": CANARY_STEPS, "batch_size": CANARY_ITEMS, "device": "cpu", "amp": False}
     if point["settings"].get("warmup_epochs"):
         short["warmup_epochs"] = CANARY_STEPS - 1  # one step of each kind
-    detector = build(point, **{name: value for name, value in short.items() if name in known})
+
+    def known(method: str) -> Json:
+        settings = METHODS[method]().get_params() if method in METHODS else {}
+        return {name: value for name, value in short.items() if name in settings}
+
+    detector = build(point, **known(point["method"]))
     items = detector._items
     detector._items = lambda x: min(items(x), CANARY_ITEMS)  # 72 transformations of 32 rows would take minutes
     rows = canary_rows(shape)
+    _with_encoder(detector, point, rows, **known("Autoencoder"))
     detector.fit(rows)
     scores = {
         suffix: detector.set_params(**changes).anomaly_score(rows) for suffix, changes in variants(point["rescore"])

@@ -15,7 +15,7 @@ import yaml
 from sklearn.base import BaseEstimator
 
 import adlib
-from adlib import data
+from adlib import data, nets
 from adlib.companion import recorded, sweep
 from adlib.companion.hindsight import ocsvm_in_hindsight
 from adlib.metrics import auroc, f1_at_ratio
@@ -401,6 +401,24 @@ def test_hindsight_stands_beside_the_value_of_the_settings(checkout):
     assert values["01-toy/auroc_8v3"] == sweep.evaluate(first_point(n_train=30, n_test=40, rescore={}))[0][
         "01-toy/auroc_8v3"
     ]
+
+
+def test_an_encoder_comes_from_an_autoencoder_that_is_trained_on_the_same_rows(checkout, monkeypatch):
+    from adlib.autoencoder import Autoencoder
+    from adlib.ocnn import OCNN
+
+    monkeypatch.setattr(adlib, "METHODS", {"Autoencoder": Autoencoder, "OCNN": OCNN})
+    encoder = {"net": "lenet_autoencoder", "epochs": 2}
+    settings = {"activation": "cosine", "epochs": 2, "encoder": encoder}
+    point = first_point(method="OCNN", settings=settings, rescore={}, n_train=60)
+    values, _, shape = sweep.evaluate(point)
+    train, test, is_three = eight_and_three()
+    train, _ = sweep.subset(train, 60, 0, "n_train")
+    trained = Autoencoder(net=nets.lenet_autoencoder, epochs=2, random_state=0).fit(train).model_.encoder
+    by_hand = OCNN(activation="cosine", epochs=2, encoder=trained, random_state=0).fit(train)
+    assert values["01-toy/auroc_8v3"] == auroc(is_three, by_hand.anomaly_score(test))
+    without = {**point, "settings": {"activation": "cosine", "epochs": 2, "net": "lenet"}}
+    assert sweep.canary(point, shape) == sweep.canary(point, shape) != sweep.canary(without, shape)
 
 
 @pytest.mark.parametrize(
