@@ -24,8 +24,8 @@ class Autoencoder(Detector):
 
     The network sees pixels in [-1, 1] (Section 5.2), and errors are in those units: four times the error in [0, 1].
     The output is linear, so that float images outside [0, 1], standardised ones for example, can be learned too.
-    A network that names another range in `pixels` sees that: `net=nets.dcae`, which ends in a sigmoid, sees [0, 1]. With
-    it this is the DCAE that Ruff et al. (2018) and Chalapathy et al. (2018) compare with.
+    A network that names another range in `pixels` sees that: `nets.dcae`, which ends in a sigmoid, sees [0, 1]. With it
+    this is the DCAE that Ruff et al. (2018) and Chalapathy et al. (2018) compare with.
     The paper scores the code, not the error: `make_pipeline(Autoencoder(), OCSVM())` is its CAE-OC-SVM.
     Rows are taken as they are; their network is ours. Scale the rows yourself.
     """

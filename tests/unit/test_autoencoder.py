@@ -61,7 +61,30 @@ def test_squared_error_averages_over_the_channels():
 
 
 def test_the_network_sees_minus_one_to_one():
-    assert to_network(torch.tensor([0, 0.5, 1, 3]).view(1, 1, 2, 2)).flatten().tolist() == [-1, 0, 1, 5]
+    x = torch.tensor([0, 0.5, 1, 3]).view(1, 1, 2, 2)
+    assert to_network(x, nn.Identity()).flatten().tolist() == [-1, 0, 1, 5]
+
+
+class UnitMean(Mean):
+    pixels = (0, 1)
+
+
+def test_a_network_sees_the_range_that_it_says_it_draws():
+    x = images(20, 0, c=2)
+    wide, unit = (Autoencoder(net=net, epochs=1, lr=1e-12).fit(x) for net in (Mean, UnitMean))
+    np.testing.assert_allclose(4 * unit.anomaly_score(x), wide.anomaly_score(x), rtol=1e-5)
+    np.testing.assert_allclose(4 * unit.heatmap(x), wide.heatmap(x), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(2 * unit.transform(x) - 1, wide.transform(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("c", [1, 3])
+def test_the_dcae_learns(c):
+    """In [-1, 1] its sigmoid could not draw the dark half: an error of 0.8 would remain."""
+    x = images(80, 0, c=c)
+    d = Autoencoder(net=nets.dcae, epochs=40, batch_size=16, lr=1e-2).fit(x)
+    assert d.history_[-1] < d.history_[0] / 4 and d.history_[-1] < 0.03
+    new = np.concatenate([images(40, 3, c=c), images(40, 4, c=c, anomalous=True)])
+    assert roc_auc_score(np.repeat([0, 1], 40), d.anomaly_score(new)) > 0.95
 
 
 def test_score_code_map_and_loss_by_hand():

@@ -39,9 +39,18 @@ def test_features(factory, shape, features):
     assert net(torch.rand(3, *shape)).shape == (3, features)
 
 
-@pytest.mark.parametrize("shape,code", [((1, 28, 28), 32), ((3, 32, 32), 64), ((1, 17, 14), 32)])
-def test_lenet_autoencoder_draws_images_of_the_size_it_was_given(shape, code):
-    net = nets.lenet_autoencoder(shape).eval()
+@pytest.mark.parametrize(
+    "factory,shape,code",
+    [
+        (nets.lenet_autoencoder, (1, 28, 28), 32),
+        (nets.lenet_autoencoder, (3, 32, 32), 64),
+        (nets.lenet_autoencoder, (1, 17, 14), 32),
+        (nets.dcae, (1, 28, 28), 32),
+        (nets.dcae, (3, 32, 32), 128),
+    ],
+)
+def test_lenet_autoencoder_draws_images_of_the_size_it_was_given(factory, shape, code):
+    net = factory(shape).eval()
     z = net.encode(torch.rand(3, *shape))
     drawn = net.decode(z)
     assert z.shape == (3, code) and drawn.shape == (3, *shape) and 0 < drawn.min() and drawn.max() < 1
