@@ -1,6 +1,7 @@
 """Tables of the papers, as they were printed: numbers alone, with the paper and the table as their source.
 
 Each is a file tables/KEY-NUMBER.csv, whose first line says what is in it. Averages are those printed, errata included.
+The text of chalapathy2018 has lost most names of methods and classes: in its Tables 3 and 4 they are inferred.
 """
 
 from pathlib import Path

@@ -171,9 +171,62 @@ def test_wu2021_table_4_ends_with_the_means_of_tables_1_and_2():
         assert last[dataset] == mean
 
 
+CHALAPATHY = {  # method: its means over the ten classes of MNIST and of CIFAR-10, in the order of the columns
+    "OC-SVM/SVDD": (89.6, 65.4), "KDE": (86.9, 63.2), "IF": (85.3, 65.1), "DCAE": (98.5, 67.2), "AnoGAN": (91.3, 61.7),
+    "Soft-bound Deep SVDD": (92.8, 63.3), "One-class Deep SVDD": (92.9, 62.4), "OC-NN": (92.4, 61.2),
+    "RCAE": (99.2, 68.2),
+}  # fmt: skip
+
+
+def test_chalapathy2018_table_3_has_every_cell_and_the_means_that_follow():
+    table = papers.table("chalapathy2018", 3)
+    classes = {"MNIST": [str(digit) for digit in range(10)], "CIFAR-10": [name.upper() for name in CLASSES]}
+    assert list(table["method"].unique()) == list(CHALAPATHY) and len(table) == 180 and table["spread"].notna().all()
+    for (dataset, method), rows in table.groupby(["dataset", "method"]):
+        assert list(rows["cls"]) == classes[dataset]
+        mean = CHALAPATHY[method][dataset == "CIFAR-10"]
+        assert rows["value"].mean() == pytest.approx(mean, abs=0.051)
+    best = table.loc[table.groupby(["dataset", "cls"])["value"].idxmax()]
+    assert best.query("method == 'RCAE'").groupby("dataset").size().to_dict() == {"MNIST": 10, "CIFAR-10": 7}
+    assert (table["value"] + table["spread"] > 100).sum() == 6
+
+
+def test_rows_and_columns_of_chalapathy2018_table_3_fall_into_place_with_what_others_quote():
+    """wu2021 prints the same AnoGAN, cell by cell but for one: no other order of classes or methods would agree."""
+    own = papers.table("chalapathy2018", 3).query("method == 'AnoGAN'").set_index("dataset")
+    for number, dataset, different in ((1, "MNIST", {}), (2, "CIFAR-10", {"SHIP": (74.68, 75.8)})):
+        other = papers.table("wu2021", number).query("method == 'AnoGAN' and cls != 'avg'")
+        cells = zip(own.loc[dataset, "cls"], own.loc[dataset, "value"], other["value"], strict=True)
+        off = {cls: (here, there) for cls, here, there in cells if here != there}
+        assert off == different
+
+
+@pytest.mark.parametrize(
+    "number, method, cls, value, spread",
+    [
+        (3, "RCAE", "1", 99.97, 2.2),
+        (3, "OC-SVM/SVDD", "9", 92.53, 1.9),
+        (3, "OC-NN", "AUTOMOBILE", 61.97, 2.0),
+        (3, "IF", "DEER", 72.66, 1.1),
+        (3, "RCAE", "TRUCK", 74.47, 1.5),
+        (4, "OC-SVM/SVDD", "stop signs", 52.5, 1.3),
+        (4, "Soft-bound Deep SVDD", "stop signs", 67.53, 4.7),
+        (4, "RCAE λ = 0", "stop signs", 87.45, 3.1),
+    ],
+)
+def test_cells_of_chalapathy2018_read_off_the_page(number, method, cls, value, spread):
+    found = papers.table("chalapathy2018", number).set_index(["method", "cls"]).loc[(method, cls)]
+    assert found["value"] == value and found["spread"] == spread
+
+
+def test_chalapathy2018_table_4_ranks_as_the_text_says():
+    table = papers.table("chalapathy2018", 4).set_index("method")["value"]
+    assert len(table) == 9 and table.idxmax().startswith("RCAE") and table["OC-NN"] == 63.53
+
+
 @pytest.mark.parametrize("key, number", [("golan2018", 9), ("nobody2000", 1), ("../claims", 1), ("golan2018-1", 1)])
 def test_an_unknown_table_is_one_sentence_that_names_those_there_are(key, number):
     with pytest.raises(ValueError) as error:
         papers.table(key, number)
-    begin = f"there is no Table {number} of {key!r} here; there are golan2018 Table 1, "
+    begin = f"there is no Table {number} of {key!r} here; there are chalapathy2018 Table 3, "
     assert str(error.value).startswith(begin) and "wu2021 Table 3" in str(error.value)
