@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # read by type checkers and by adlib.companion.imports
     from .ocnn import OCNN
     from .saving import load, save
     from .shallow import KDE, KNN, LOF, OCSVM, IsolationForest
-    from .svdd import DeepSAD, DeepSVDD
+    from .svdd import DeepSAD, DeepSVDD, SoftDeepSVDD
 
     METHODS: dict[str, type[Detector]]
 
@@ -39,6 +39,7 @@ __all__ = [
     "NoveltyNormalization",
     "OCNN",
     "OCSVM",
+    "SoftDeepSVDD",
     "load",
     "save",
 ]
@@ -59,6 +60,7 @@ _METHOD_HOME = {
     "NoveltyNormalization": "ns",
     "OCNN": "ocnn",
     "OCSVM": "shallow",
+    "SoftDeepSVDD": "svdd",
 }
 _HOME = _METHOD_HOME | {"Detector": "detector", "load": "saving", "save": "saving"}
 

@@ -1,8 +1,12 @@
-"""Deep SVDD: rows are mapped near one centre, the squared distance to it is the score (Ruff et al. 2018); Deep SAD."""
+"""Deep SVDD: rows are mapped near one centre, the squared distance to it is the score (Ruff et al. 2018).
 
+One-class and with a soft boundary, and Deep SAD.
+"""
+
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 
 import torch
 from sklearn.utils._param_validation import Interval
@@ -26,6 +30,21 @@ def svdd_center(features: torch.Tensor, margin: float = 0.1) -> torch.Tensor:
 def squared_distance(features: torch.Tensor, center: torch.Tensor) -> torch.Tensor:
     """Squared Euclidean distance of features (n, f) to the centre (f,), (n,)."""
     return (features - center).square().sum(1)
+
+
+def soft_boundary_loss(square: torch.Tensor, radius2: torch.Tensor, nu: float) -> torch.Tensor:
+    """radius2 + mean(max(0, square - radius2)) / nu for squared distances (n,), () (Ruff et al. 2018, Eq. 3)."""
+    return radius2 + (square - radius2).clamp_min(0).mean() / nu
+
+
+def best_radius2(square: torch.Tensor, nu: float) -> torch.Tensor:
+    """The smallest R^2 among the squared distances (n,) that minimises `soft_boundary_loss`, ().
+
+    At most nu n rows lie outside it. Where nu n is a whole number, every R^2 from there to the next larger distance is
+    a minimiser; a quantile that is interpolated is none in general.
+    """
+    outside = math.floor(round(len(square) * nu, 9))  # 100 * 0.29 is 29, not 28.999999999999996
+    return square.kthvalue(max(1, len(square) - outside)).values
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -69,6 +88,58 @@ class DeepSVDD(Detector):
 
     def _score(self, batch):
         return squared_distance(self.model_.net(batch), self.model_.center)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class SoftDeepSVDD(DeepSVDD):
+    """Soft-boundary Deep SVDD (Ruff et al. 2018, Eq. 3): rows inside a sphere cost nothing, and it is to be small.
+
+    The score is the squared distance minus R^2, above 0 outside. After each epoch R^2 is set to the exact minimiser for
+    the distances of all training rows. The paper searches it every k epochs; its code takes a quantile of the last
+    batch after each step.
+    """
+
+    nu: float = 0.1
+    """Share of the training rows outside the sphere, at most; the paper takes the better of 0.1 and 0.01."""
+    warmup_epochs: int = 10
+    """Epochs at the start with R^2 = 0, that is of one-class Deep SVDD, as in its code."""
+
+    _parameter_constraints = DeepSVDD._parameter_constraints | {
+        "nu": [Interval(Real, 0, 1, closed="right")],
+        "warmup_epochs": [Interval(Integral, 0, None, closed="left")],
+    }
+
+    def _build(self, shape, device):
+        model = super()._build(shape, device)
+        model.register_buffer("radius2", torch.zeros((), device=device))
+        return model
+
+    def _start(self, x):
+        super()._start(x)
+        self._set_radius(x)
+
+    def _end_epoch(self, x):
+        self._set_radius(x)
+
+    @torch.no_grad()
+    def _set_radius(self, x):
+        square = torch.cat([self._square(rows)[:n] for rows, n in self._chunks(x)])
+        self.model_.radius2.copy_(best_radius2(square, self.nu))
+
+    def _square(self, batch):
+        return squared_distance(self.model_.net(batch), self.model_.center)
+
+    def _draw(self, x, index, generator):
+        radius2 = self.model_.radius2
+        warm = self.warmup_epochs and len(self.history_) < self.warmup_epochs
+        return super()._draw(x, index, generator), torch.zeros_like(radius2) if warm else radius2
+
+    def _loss(self, batch):
+        rows, radius2 = batch
+        return soft_boundary_loss(self._square(rows), radius2, self.nu)
+
+    def _score(self, batch):
+        return self._square(batch) - self.model_.radius2
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

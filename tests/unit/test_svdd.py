@@ -1,12 +1,12 @@
-"""Deep SVDD and Deep SAD against computations by hand."""
+"""Deep SVDD, soft and hard, and Deep SAD against computations by hand."""
 
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from adlib import DeepSAD, DeepSVDD
-from adlib.svdd import squared_distance, svdd_center
+from adlib import DeepSAD, DeepSVDD, SoftDeepSVDD, load, save
+from adlib.svdd import best_radius2, soft_boundary_loss, squared_distance, svdd_center
 
 
 def test_squared_distance():
@@ -39,6 +39,79 @@ def test_center_stays_where_the_untrained_network_put_it():
     short, long = (DeepSVDD(epochs=epochs).fit(x) for epochs in (1, 20))
     assert torch.equal(short.model_.center, long.model_.center)
     assert long.history_[-1] < long.history_[0] / 2
+
+
+# ---- the soft boundary
+
+
+def test_soft_boundary_loss():
+    square = torch.tensor([1.0, 4.0, 9.0, 2.0])
+    assert soft_boundary_loss(square, torch.tensor(3.0), 0.5).item() == 3 + 2 * (1 + 6) / 4
+    assert soft_boundary_loss(square, torch.tensor(0.0), 1.0).item() == square.mean().item()
+
+
+@pytest.mark.parametrize("n, nu", [(7, 0.3), (10, 0.2), (100, 0.29), (100, 0.07), (5, 0.01), (9, 1.0), (6, 0.999)])
+def test_best_radius_is_the_smallest_minimiser(n, nu):
+    square = torch.rand(n, generator=torch.Generator().manual_seed(n), dtype=torch.float64)
+    best = best_radius2(square, nu)
+    grid = torch.cat([square, torch.linspace(0, 1.1, 2001, dtype=torch.float64)])
+    cost = torch.stack([soft_boundary_loss(square, r, nu) for r in grid])
+    assert soft_boundary_loss(square, best, nu) <= cost.min() + 1e-12
+    smaller = square[square < best - 1e-12]
+    worse = torch.stack([soft_boundary_loss(square, r, nu) for r in smaller]) if len(smaller) else torch.ones(1)
+    assert (worse > cost.min() + 1e-9).all() and (square > best).double().mean() <= nu
+
+
+def test_best_radius_among_equal_distances():
+    assert best_radius2(torch.tensor([2.0, 2.0, 2.0, 5.0]), 0.25) == 2 == best_radius2(torch.full((4,), 2.0), 0.5)
+
+
+def test_score_and_history_of_the_soft_boundary_with_fixed_weights():
+    x = np.random.default_rng(0).normal(size=(40, 2)) + 2
+    d = SoftDeepSVDD(net=linear, epochs=2, warmup_epochs=1, lr=1e-12, nu=0.2).fit(x)
+    features = x.sum(1) * 0.5
+    square = 2 * (features - features.mean()) ** 2
+    radius2 = np.sort(square)[31]  # 8 of 40 lie farther out
+    outside = np.maximum(square - radius2, 0).mean() / 0.2
+    np.testing.assert_allclose(d.anomaly_score(x), square - radius2, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(d.history_, [square.mean() / 0.2, radius2 + outside], rtol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(4,), (1, 12, 12)])
+def test_warming_up_all_the_time_with_nu_1_is_one_class_deep_svdd(shape):
+    x = np.random.default_rng(0).normal(size=(50, *shape))
+    soft, hard = (m(epochs=3, batch_size=16).fit(x) for m in (lambda **s: SoftDeepSVDD(nu=1, **s), DeepSVDD))
+    assert soft.history_ == hard.history_ and torch.equal(soft.model_.center, hard.model_.center)
+    np.testing.assert_allclose(soft.anomaly_score(x) + soft.model_.radius2.item(), hard.anomaly_score(x), rtol=1e-5)
+
+
+@pytest.mark.parametrize("nu", [0.05, 0.3])
+def test_a_share_of_nu_lies_outside_and_only_that_is_pulled_in(nu):
+    x = np.random.default_rng(0).normal(size=(200, 6))
+    d = SoftDeepSVDD(nu=nu, warmup_epochs=5, epochs=30, batch_size=32).fit(x)
+    assert (d.anomaly_score(x) > 0).sum() == round(200 * nu)
+    assert d.model_.radius2 > 0 and d.history_[-1] < d.history_[5]  # the first one with a radius
+    for rows, pulled in ((x[d.anomaly_score(x) < -1e-4], False), (x[d.anomaly_score(x) > 1e-4], True)):
+        loss = d._loss((torch.tensor(rows, dtype=torch.float32), d.model_.radius2))
+        gradients = torch.autograd.grad(loss, list(d.model_.parameters()))
+        assert pulled == any(gradient.any() for gradient in gradients)
+
+
+def test_the_radius_is_saved_and_follows_the_epoch(tmp_path):
+    x, seen = np.random.default_rng(0).normal(size=(50, 4)), []
+    d = SoftDeepSVDD(epochs=4, warmup_epochs=2, batch_size=16)
+    d.fit(x, on_epoch=lambda epoch, loss: seen.append(d.model_.radius2.item()))
+    for epochs, radius2 in enumerate(seen, start=1):
+        shorter = SoftDeepSVDD(epochs=epochs, warmup_epochs=2, batch_size=16).fit(x)
+        assert shorter.model_.radius2.item() == radius2
+    save(d, tmp_path / "d")
+    assert load(tmp_path / "d").model_.radius2.item() == seen[-1]
+
+
+@pytest.mark.parametrize("setting, value", [("nu", 0), ("nu", 1.5), ("warmup_epochs", -1)])
+def test_bad_settings_of_the_soft_boundary(setting, value):
+    with pytest.raises(ValueError, match=f"{setting}.*{value}"):
+        SoftDeepSVDD(**{setting: value}).fit(np.random.default_rng(0).normal(size=(10, 2)))
 
 
 # ---- Deep SAD
