@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # read by type checkers and by adlib.companion.imports
     from .goad import GOAD
     from .ns import NoveltyNormalization
     from .ocnn import OCNN
+    from .rcae import RCAE
     from .saving import load, save
     from .shallow import KDE, KNN, LOF, OCSVM, IsolationForest
     from .svdd import DeepSAD, DeepSVDD, SoftDeepSVDD
@@ -39,6 +40,7 @@ __all__ = [
     "NoveltyNormalization",
     "OCNN",
     "OCSVM",
+    "RCAE",
     "SoftDeepSVDD",
     "load",
     "save",
@@ -60,6 +62,7 @@ _METHOD_HOME = {
     "NoveltyNormalization": "ns",
     "OCNN": "ocnn",
     "OCSVM": "shallow",
+    "RCAE": "rcae",
     "SoftDeepSVDD": "svdd",
 }
 _HOME = _METHOD_HOME | {"Detector": "detector", "load": "saving", "save": "saving"}

@@ -41,6 +41,7 @@ QUICK = {
     "NoveltyNormalization": {"epochs": 20, "batch_size": 16},
     "OCNN": {"nu": 0.1, "activation": "cosine", "hidden": 256, "epochs": 100, "batch_size": 16, "lr": 1e-2},
     "OCSVM": {},
+    "RCAE": {"epochs": 30, "update_every": 7, "batch_size": 16, "lr": 1e-2},
     "SoftDeepSVDD": {"warmup_epochs": 20, "epochs": 60, "batch_size": 16, "lr": 3e-3},
 }
 LEAVES_ONE_OUT = {"KNN", "LOF"}  # the offset is for new rows: a row of X would find itself in predict

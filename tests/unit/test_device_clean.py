@@ -24,6 +24,8 @@ CASES = {
     "OCNN-linear": ("OCNN", {}, (5,)),
     "OCNN-cosine": ("OCNN", {"activation": "cosine", "net": nets.lenet}, (1, 28, 28)),
     "NS-hard-concrete": ("NoveltyNormalization", {"l0": "hard-concrete", "normalize": "through"}, (3, 32, 32)),
+    "RCAE-rows": ("RCAE", {}, (5,)),
+    "RCAE-images": ("RCAE", {}, (3, 32, 32)),
     "SoftDeepSVDD": ("SoftDeepSVDD", {"warmup_epochs": 0}, (5,)),
 }
 
