@@ -216,7 +216,7 @@ class OCNN(Detector):
             warnings.warn("The objective drove w and V to 0: the scores differ by next to nothing.", stacklevel=3)
         if self.outcome_ == "runs off":
             warnings.warn(
-                f"The objective is {self.objectives_[-1]:.3g}, below 0, so with activation={self.activation!r} it has no "
+                f"The objective is {self.objectives_[-1]:.3g}, below 0: with activation={self.activation!r} it has no "
                 "minimum: weights grow for as long as the training goes on.",
                 stacklevel=3,
             )
