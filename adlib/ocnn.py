@@ -86,8 +86,8 @@ class OCNN(Detector):
     Each epoch trains w and V with r fixed, then sets r to `nu_quantile` of the training scores. It ends before `epochs`
     when that changes the objective no more, or when all scores have become equal; `outcome_` says how it ended:
 
-    - "converged": the objective changed by less than `tol` of itself over ten epochs.
-    - "collapsed": w and V went to 0, and all scores with them.
+    - "converged": the objective is within `tol` of itself of where it was ten epochs before.
+    - "collapsed": all scores have become equal, as they are where w and V are 0.
     - "runs off": the objective is below 0 with a linear or ReLU layer. It is homogeneous there: with c w, c V and c^2 r
       for w, V and r it is c^2 times as large (weights from an encoder aside), so it has no minimum, and larger weights
       are always better.
@@ -145,7 +145,7 @@ class OCNN(Detector):
     def _check_settings(self, x):
         if self.encoder is not None and self.net is not None:
             raise ValueError("encoder and net are both given: the network is one or the other.")
-        if self.nu * len(x) < 1:
+        if round(self.nu * len(x), 9) < 1:
             raise ValueError(f"nu={self.nu} of {len(x)} rows is less than one row: raise nu to 1 / {len(x)} or more.")
         if (x == x[:1]).all():
             raise ValueError("All rows of X are equal: every score would be the same.")
@@ -203,17 +203,17 @@ class OCNN(Detector):
 
     def _outcome(self, scores: torch.Tensor) -> str:
         now = self.objectives_[-1]
+        if now < 0 and self.activation in ("linear", "relu") and not self.weight_decay:
+            return "runs off"
         if scores.std() <= 1e-3 * self.model_.start_spread:
             return "collapsed"
-        if now < 0 and self.activation in ("linear", "relu"):
-            return "runs off"
         before = self.objectives_[-11] if len(self.objectives_) > 10 else math.inf
         return "converged" if abs(now - before) <= self.tol * abs(now) else "stopped"
 
     def _fit(self, x, on_epoch):
         super()._fit(x, on_epoch)
         if self.outcome_ == "collapsed":
-            warnings.warn("The objective drove w and V to 0: the scores differ by next to nothing.", stacklevel=3)
+            warnings.warn("All scores have become equal, as they are where w and V are 0.", stacklevel=3)
         if self.outcome_ == "runs off":
             warnings.warn(
                 f"The objective is {self.objectives_[-1]:.3g}, below 0: with activation={self.activation!r} it has no "

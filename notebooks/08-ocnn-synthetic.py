@@ -9,7 +9,7 @@
 # %% [markdown]
 # # An objective without a minimum
 #
-# The first experiment of OC-NN {cite:p}`chalapathy2018` is on made-up points in 512 dimensions, and its result "a near certainty": all ten anomalies get negative scores. This chapter repeats it with points that the network has not seen. With the linear layer that the paper recommends the objective has no minimum at all, and the scores cannot find these anomalies; a small change mends both.
+# The first experiment of OC-NN {cite:p}`chalapathy2018` is on made-up points in 512 dimensions, and its result "a near certainty": all ten anomalies get negative scores. This chapter repeats it with points that the network has not seen. With the linear layer that the paper recommends the objective has no minimum on these points, and the scores cannot find the anomalies; a small change mends both.
 #
 # ```{claims} ocnn-synthetic-all-ten ocnn-synthetic-like-ocsvm ocnn-cifar-three-classes ocnn-cifar-two-of-ten ocnn-one-class-over-soft ocnn-rcae-mnist ocnn-gtsrb-rcae
 # ```
@@ -141,7 +141,7 @@ for axis, name in zip(axes, LAYERS, strict=True):
     network, points = networks[name, 0], draws[0]
     kinds = {"training": points.train, "anomalous": points.anomalies, "fresh normal": points.fresh}
     scores = {kind: -network.anomaly_score(x) for kind, x in kinds.items()}
-    scale = scores["training"].std()
+    scale = scores["training"].std() or 1.0
     everything = np.concatenate(list(scores.values())) / scale
     bins = np.linspace(*np.quantile(everything, [0.002, 0.998]), 41)
     for kind, some in scores.items():
@@ -204,12 +204,12 @@ plots.table(
 )
 
 # %% [markdown]
-# *AUROC, training points* compares the anomalies with points that the network was trained on, as the paper does. *AUROC, fresh points* compares them with new normal points, which is what a detector is for.
+# *AUROC, training points* compares the anomalies with points that the network was trained on, as the paper does. *AUROC, fresh points* compares 100 new anomalies with 1,000 new normal points, which is what a detector is for. *On par with the OC-SVM* depends on the kernel: the paper's is Gaussian; the linear one stands beside it.
 #
 # ```{claims} ocnn-synthetic-all-ten ocnn-synthetic-like-ocsvm
 # ```
 #
-# Could the linear layer do any better? Its scores are $\langle u, x\rangle$ with $u = V^\top w$: a projection to one direction. A fresh point of either kind, projected to a direction that was chosen before it was drawn, is normally distributed around 0. Whatever $u$ is, about half of the anomalies lie on either side of 0. A threshold that more than half of them fall below lies above 0, and then more than half of the fresh normal points fall below it, too. Nothing that learns a direction can find such anomalies; their length can.
+# Could the linear layer do any better? Its scores are $\langle u, x\rangle$ with $u = V^\top w$: a projection to one direction. A fresh point of either kind, projected to a direction that was chosen before it was drawn, is normally distributed around 0. Whatever $u$ is, about half of the anomalies lie on either side of 0. A threshold that more than half of them fall below lies above 0, and then more than half of the fresh normal points fall below it, too. Nothing that learns a direction can find such anomalies; their length can. ReLU is worse still: without biases the score of $5x$ is five times that of $x$, and an anomaly is five times a normal point, so above 0 it is the anomalies that lie farther out.
 #
 # ## Why there is no minimum
 #
@@ -246,7 +246,7 @@ curves = pd.DataFrame(
 figure, axes = plt.subplots(1, 4, figsize=(11, 2.7), layout="constrained", sharex=True)
 for axis, name in zip(axes, LAYERS, strict=True):
     for seed, some in curves[curves["layer"] == name].groupby("seed"):
-        at_one = abs(some.loc[np.isclose(some["c"], 1), "J"].iloc[0])
+        at_one = abs(some.loc[np.isclose(some["c"], 1), "J"].iloc[0]) or 1.0
         axis.plot(some["c"], some["J"] / some["c"] ** 2 / at_one, label=f"seed {seed}")
     axis.set(title=name, xscale="log", xlabel="c")
     axis.set_ylim(*(np.array([-1.5, 1.5]) if name in ("linear", "ReLU") else axis.get_ylim()))
@@ -275,7 +275,7 @@ display(
 # m = \max_{\|u\| = 1} \; \frac{1}{N\nu} \sum_{\text{lowest}} \langle u, x_n\rangle,
 # $$ (ocnn-margin)
 #
-# is more than 1. A linear one-class SVM finds that direction, and $m$ is the length of its weight vector. {numref}`fig-ocnn-phase` shows what training does, for normal points with standard deviation 2 around a centre at some distance from the origin, in few and in many dimensions.
+# is more than 1. A linear one-class SVM finds that direction, and the length of its weight vector is $m$, or 0 where every direction has a negative mean. (If $N\nu$ is no whole number, the last score counts in part.) {numref}`fig-ocnn-phase` shows what training does, for normal points with standard deviation 2 around a centre at some distance from the origin, in few and in many dimensions.
 
 
 # %%
@@ -315,12 +315,12 @@ words = [
 display(Markdown(" ".join(words)))
 
 # %% [markdown]
-# Below 1 no training can run off. Above, it depends on the start: near $w = V = 0$ the penalty is larger than what it buys, and a network may shrink before it has found the direction. With many dimensions and few points there is always a direction along which all *training* points lie far from the origin, wherever the origin is; it is a property of the sample and not of new points.
+# Below 1 no training can run off. Above, it depends on the direction in which a network starts, not on its size: a random one costs more than it buys, and the weights may shrink to nothing before they have turned. With many dimensions and few points there is always a direction along which all *training* points lie far from the origin, wherever the origin is; it is a property of the sample and not of new points.
 #
 # ## A layer that works
 #
 # Replace the trained layer by a fixed one of random cosines, $g_j(x) = \sqrt{2/h} \cos(\langle v_j, x\rangle / s + b_j)$, with normal $v_j$ and uniform $b_j$, and train $w$ alone, with the objective as it is. The features are bounded, so $J$ has a minimum; it is convex in $w$ and $r$; and $\langle g(x), g(y)\rangle$ approximates the Gaussian kernel with bandwidth $s$ {cite:p}`rahimi2007`: it is a one-class SVM with that kernel, in other words.
-# What has to be right is the bandwidth. {py:class}`adlib.OCNN <adlib.ocnn.OCNN>` takes the median distance between training points. One of the authors' scripts has a fixed cosine layer, too, with $s = 0.02$.
+# The bandwidth must not be too small. {py:class}`adlib.OCNN <adlib.ocnn.OCNN>` takes the median distance between training points. One of the authors' scripts has a fixed cosine layer, too, with $s = 0.02$.
 
 # %%
 by_bandwidth = []
@@ -353,7 +353,7 @@ display(
 )
 
 # %% [markdown]
-# With a bandwidth far below the distances all points look alike strange to each other, the training points included; far above, all look alike. In between, length matters: the kernel of a point with *all* training points is small if it is far from them, in whatever direction, and so is its score.
+# With a bandwidth far below the distances, all points are strangers to each other, the training points included. Otherwise length matters: the kernel of a point with *all* training points is smaller if it is farther from them, in whatever direction, and so is its score.
 #
 # ## The printed numbers among themselves
 #
@@ -392,6 +392,8 @@ words = [
     f"and above the shallow methods, too, on {arithmetic['three_classes_led']}.",
     "OC-SVM or KDE is above all deep methods on: "
     + ", ".join(cifar.index[cifar[KERNEL].max(axis=1) > cifar[DEEP].max(axis=1)])
+    + "; both of them are on: "
+    + ", ".join(cifar.index[cifar[KERNEL].min(axis=1) > cifar[DEEP].max(axis=1)])
     + ".",
     "On average OC-NN comes "
     + " and ".join(f"{int(means[name].rank(ascending=False)['OC-NN'])}. of {len(means)} on {name}" for name in means)
@@ -406,13 +408,13 @@ display(Markdown("\n".join(f"- {w}" for w in words)))
 #
 # ## What the authors' code does
 #
-# - **The script for these points leaves out the hinge**, starts with weights of $10^{-5}$ and takes 100 steps of gradient descent at a rate of $10^{-4}$: the scores it draws are close to those of the untrained network.
-# - **Elsewhere** the code has at least four other objectives under the same name; one trains $r$ alone, on top of frozen random cosines with $s = 0.02$; one, which seems to have made the paper's numbers for images, is Deep SVDD with another threshold.
-# - **AUROC** is computed, in one of them, from training points as the normal class, and in another from the signs of the scores.
+# - **The script for these points leaves out the hinge**, starts with weights of $10^{-5}$ and takes 100 steps of gradient descent at a rate of $10^{-4}$.
+# - **Elsewhere** the code has at least four other objectives under the same name; one trains $r$ alone, on top of frozen random cosines with $s = 0.02$; one, which seems to have made the paper's numbers for images, is a form of Deep SVDD.
+# - **AUROC** is computed, in one of them, from training points as the normal class, and, as the author says, from the signs of the scores.
 #
 # ## What could go wrong
 #
-# - **Judging on the training points.** In 512 dimensions with 190 points, any 190 points can be told from any others by a direction made for them.
+# - **Judging on the training points.** In 512 dimensions one direction can put 190 training points at any scores one likes; new normal points do not follow.
 # - **Looking at the loss.** A loss that falls and falls looks like success; here it may mean that there is no end. `OCNN` says how its training ended, and warns.
 #
 # ## Exercises
