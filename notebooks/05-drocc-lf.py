@@ -292,7 +292,7 @@ runs = pd.DataFrame(
 def spread(values, factor=100):
     values = factor * np.asarray(values)
     text = f"{values.mean():.1f}"
-    return text + f" ({values.min():.1f} to {values.max():.1f})" * (len(values) > 1)
+    return text + f" ({values.min():.1f} to {values.max():.1f})" * bool(np.ptp(values) > 0.05)
 
 
 def wave_values(name, v):
