@@ -21,7 +21,7 @@ def test_fits_and_scores_like_the_cpu(name):
     on_cpu, on_gpu = (make(name, device=device).fit(x) for device in ("cpu", "cuda"))
     assert {v.device.type for v in on_gpu._state().values()} == {"cuda"}
     first = [make(name, device=device, epochs=1, lr=1e-12).fit(x) for device in ("cpu", "cuda")]
-    np.testing.assert_allclose(first[1].anomaly_score(x), first[0].anomaly_score(x), rtol=1e-2)  # same start
+    np.testing.assert_allclose(first[1].anomaly_score(x), first[0].anomaly_score(x), rtol=1e-2, atol=1e-3)  # same start
     rank = np.corrcoef(on_cpu.anomaly_score(x), on_gpu.anomaly_score(x))[0, 1]
     assert rank > 0.5  # another order of the batches, the same method
 
@@ -29,7 +29,7 @@ def test_fits_and_scores_like_the_cpu(name):
 def test_refit_is_equal_and_the_callers_state_untouched(name):
     x, state = data_of(name)(80, 0), torch.cuda.get_rng_state()
     first = make(name, device="cuda").fit(x).anomaly_score(x)
-    np.testing.assert_allclose(make(name, device="cuda").fit(x).anomaly_score(x), first, rtol=1e-3)
+    np.testing.assert_allclose(make(name, device="cuda").fit(x).anomaly_score(x), first, rtol=1e-3, atol=1e-4)
     assert torch.equal(state, torch.cuda.get_rng_state())
 
 
