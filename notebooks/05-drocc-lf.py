@@ -99,7 +99,7 @@ plots.set_style()
 # \delta_j / (1 + \tau \sigma_j),
 # $$ (drocc-lf-projection)
 #
-# with one number $\tau > -1 / \max_j \sigma_j$, which the paper looks for on a grid, and its code among 40 random numbers. (But for one case: where $\delta$ is 0 on the largest weight, what is missing to the inner bound has to be put there.) The weighted length of {eq}`drocc-lf-projection` falls as $\tau$ rises, and the nearest point is the one that just meets the bound. So {py:func}`adlib.drocc.project_to_mahalanobis_shell` halves an interval until $\tau$ is found, for a whole batch at once.
+# with one number $\tau > -1 / \max_j \sigma_j$, which the paper looks for on a grid, and its code among 40 random numbers. (But for one case: where $\delta$ is 0 on the largest weight, what is missing to the inner bound has to be put there.) The weighted length of {eq}`drocc-lf-projection` falls as $\tau$ rises, and the nearest point is the one that just meets the bound. So {py:func}`project_to_mahalanobis_shell <adlib.drocc.project_to_mahalanobis_shell>` halves an interval until $\tau$ is found, for a whole batch at once.
 # {numref}`fig-lf-shell` shows where points of the plane go, if one coordinate weighs sixteen times as much as the other.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "The shell between two ellipses, for weights 1 and 16, and the nearest points of the shell for points outside of it.", "name": "fig-lf-shell"}, "image": {"alt": "Two flat ellipses around a centre. Arrows lead from points inside the inner ellipse, mostly up or down, and from points beyond the outer ellipse to the nearest places on them."}}
