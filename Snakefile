@@ -218,7 +218,8 @@ rule sweep_points:
         versions=VERSIONS,
         points=lambda w: missing_batches(w.name)[w.key],
     shell:
-        "python -m adlib.companion.sweep points {wildcards.name} build/sweeps/{wildcards.name} {params.points} > {log} 2>&1"
+        "exec python -m adlib.companion.sweep points {wildcards.name} build/sweeps/{wildcards.name} {params.points} "
+        "> {log} 2>&1"
 
 
 rule sweep:

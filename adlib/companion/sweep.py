@@ -290,7 +290,8 @@ def canary(point: Json, shape: Sequence[int]) -> dict[str, list[float]]:
     from adlib import METHODS
 
     short = {"epochs": CANARY_STEPS, "batch_size": CANARY_ITEMS, "device": "cpu", "amp": False}
-    if point["settings"].get("warmup_epochs"):
+    defaults = METHODS[point["method"]]().get_params() if point["method"] in METHODS else {}
+    if (defaults | point["settings"]).get("warmup_epochs"):
         short["warmup_epochs"] = CANARY_STEPS - 1  # one step of each kind
 
     def known(method: str) -> Json:

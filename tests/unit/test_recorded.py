@@ -403,6 +403,15 @@ def test_hindsight_stands_beside_the_value_of_the_settings(checkout):
     ]
 
 
+def test_a_canary_goes_past_the_warm_up_of_a_method_that_has_one_by_default(checkout, monkeypatch):
+    from adlib.svdd import SoftDeepSVDD
+
+    monkeypatch.setattr(adlib, "METHODS", {"SoftDeepSVDD": SoftDeepSVDD})
+    points = [first_point(method="SoftDeepSVDD", settings={"nu": nu}, rescore={}) for nu in (0.1, 0.9)]
+    first, second = (np.array(sweep.canary(point, (5,))[""]) for point in points)
+    assert np.ptp(first - second) > 1e-6  # R^2 alone would move all scores alike
+
+
 def test_an_encoder_comes_from_an_autoencoder_that_is_trained_on_the_same_rows(checkout, monkeypatch):
     from adlib.autoencoder import Autoencoder
     from adlib.ocnn import OCNN
