@@ -891,7 +891,7 @@ def load_real(name):
     try:
         return data.load(name, REAL)
     except data.DataNotFound as error:
-        pytest.skip(str(error))
+        pytest.skip(str(error))  # says which set; the other sets are tested all the same
 
 
 @needs_real

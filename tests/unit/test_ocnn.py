@@ -9,7 +9,6 @@ from sklearn.svm import OneClassSVM
 
 from adlib import OCNN, Autoencoder, load, nets, save
 from adlib.data import ocnn_synthetic
-from adlib.detector import Detector
 from adlib.metrics import auroc
 from adlib.ocnn import OneHidden, RandomCosine, nu_quantile, ocnn_objective
 
@@ -209,7 +208,3 @@ def test_rows_without_spread():
     torch.nn.init.zeros_(flat[1].weight)
     with pytest.raises(ValueError, match="The encoder gives all rows of X the same features"):
         OCNN(encoder=flat, activation="cosine").fit(cloud(20, 3))
-
-
-def test_it_is_a_detector():
-    assert OCNN.__bases__ == (Detector,)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.exceptions import NotFittedError
+from test_autoencoder import Half
 from torch import nn
 
 from adlib import RCAE, Autoencoder, load, nets, save
@@ -58,20 +59,6 @@ def test_shrink_at_its_ends():
 
 
 # ---- the turns
-
-
-class Half(nn.Module):
-    """Draws the first half of the columns, and zeros for the rest."""
-
-    def __init__(self, shape):
-        super().__init__()
-        self.d, self.weight = shape[0], nn.Parameter(torch.zeros(()))
-
-    def encode(self, x):
-        return x[:, : self.d // 2] + self.weight
-
-    def decode(self, code):
-        return torch.cat([code, torch.zeros_like(code)], 1)
 
 
 def test_what_is_removed_and_what_is_trained_on_by_hand():
