@@ -381,7 +381,7 @@ display(
 # ## Zeros, ones, and half zeros
 #
 # The paper's test on images: zeros of MNIST are normal, ones are the known anomalies. The test has zeros, ones, and *half zeros* made from the test zeros by setting half of the pixels to black, which nobody was told of. A method may let 3 % (or 5 %) of the anomalies pass, ones and half zeros together; what counts is the share of the zeros that it then accepts, the recall.
-# All methods have the convolutions of the authors' code, a LeNet with 8 and 4 channels and batch norm. Batch norm scales an image by the mean and the deviation of the images that pass with it, and in training the made-up negatives pass by themselves, in the code as in {py:class}`adlib.DROCC <adlib.drocc.DROCC>`. So there are three networks: *apart*, as the code has it; *together*, where rows, known anomalies and negatives pass in one batch (`one_batch=True`); and *none*, without batch norm. {numref}`fig-lf-images` shows the images and, for the networks without batch norm, what DROCC-OE and DROCC-LF take as negatives at the end of the training.
+# All methods have the convolutions of the authors' code, a LeNet with 8 and 4 channels and batch norm. Batch norm scales an image by the mean and the deviation of the images that pass with it, and in training the made-up negatives pass by themselves, in the code as in {py:class}`adlib.DROCC <adlib.drocc.DROCC>`. So there are three networks: *apart*, as the code has it; *together*, where rows, known anomalies and negatives pass in one batch (`one_batch=True`); and *none*, without batch norm. {numref}`fig-lf-images` shows the images and, for the networks without batch norm, what DROCC-OE and DROCC-LF take as negatives at the end of the training. The claims about the sine wave do not depend on which images are at hand.
 
 # %%
 images = datasets.choose(P.dataset, "mnist")
@@ -632,7 +632,7 @@ display(Markdown("At 3 %, oracle threshold:\n\n" + "\n".join(f"- {w}" for w in w
 # ```{claims} drocc-lf-mnist-bce drocc-lf-mnist-sad drocc-lf-mnist-oe drocc-lf-mnist-lf drocc-lf-mnist-lf-alone drocc-lf-mnist-oe-over-sad drocc-lf-mnist-lf-over-oe
 # ```
 #
-# A network that was shown its negatives in batches of their own learns to tell *batches*: what is normal came with ones beside it, what is made up came without. Batch norm carries that to each image of the batch. In the test, the zeros come with ones and the half zeros without, and are told apart by that, as intact zeros are in the control. An image by itself is scored with kept statistics that fit neither case.
+# A network that is shown its negatives in batches of their own can learn to tell *batches*: what is normal comes with ones beside it, what is made up comes without. Batch norm carries that to each image of the batch. In the test, too, the zeros come with ones and the half zeros without. An image by itself is scored with kept statistics that fit neither case.
 # If in the table above the control has a recall as high as the half zeros, then the number does not say that missing pixels are seen. Train with all kinds in one batch, or without batch norm, and the scores of single images show what the methods can do.
 #
 # ## What the authors' code does
