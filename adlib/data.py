@@ -182,6 +182,41 @@ def flip_and_rotate(x: np.ndarray, degrees: float, seed: int | Sequence[int]) ->
     return out
 
 
+def contaminate(x: np.ndarray, ds: Dataset, normal: int | Sequence[int], share: float, seed: int) -> np.ndarray:
+    """Training rows x of the class(es) `normal`, and after them round(share * len(x)) of all others, (n, ...).
+
+    These are anomalies that nobody has found: a detector gets them without a label. Raises DataError for a share below
+    0, and where the other classes have fewer rows.
+    """
+    others = np.flatnonzero(~np.isin(ds.y_train, _class_ids(ds, normal, "normal")))
+    n = round(share * len(x))
+    if not 0 <= n <= len(others):
+        raise DataError(f"share={share}: {n} anomalies, of 0 to {len(others)} that {ds.name} has")
+    rows = np.random.default_rng(seed).choice(others, n, replace=False)
+    return np.concatenate([x, ds.x_train[np.sort(rows)]])
+
+
+def normalize_contrast(x_train: np.ndarray, x_test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both sets of images with equal contrast in each image, (n, c, h, w) float32, training pixels in [0, 1].
+
+    From each image its mean is taken, and it is divided by the mean absolute value that is left ("global contrast
+    normalization using the L1 norm"); then all are scaled by the least and the largest training pixel (Ruff et al.
+    2018, Section 4.2; Chalapathy et al. 2018). Test pixels may lie outside [0, 1]. An image of one colour stays flat.
+    """
+    x_train, x_test = _equal_contrast(x_train), _equal_contrast(x_test)
+    low, high = x_train.min(), x_train.max()
+    if high == low:
+        raise DataError("every training image is of one colour: there is no contrast to normalize")
+    return (x_train - low) / (high - low), (x_test - low) / (high - low)
+
+
+def _equal_contrast(x: np.ndarray) -> np.ndarray:
+    x = x.astype(np.float32)
+    x -= x.mean((1, 2, 3), keepdims=True)
+    contrast = np.abs(x).mean((1, 2, 3), keepdims=True)
+    return x / np.where(contrast > 0, contrast, 1)
+
+
 def sine_wave(n: int, seed: int | np.random.Generator, displaced: float = 0.0) -> np.ndarray:
     """Points (n, 2) with x uniform in [-pi, pi] and y = sin x, moved up or down by `displaced` at even odds.
 

@@ -56,6 +56,8 @@ class Experiment(BaseModel):
     rescore: dict[str, list[str]] = {}  # settings that are changed after fit, and the values to score with
     n_test: int = Field(default=0, ge=0)  # test rows drawn with the seed; 0: all
     turned: float = Field(default=0, ge=0, le=180)  # degrees for `data.flip_and_rotate` on all images; 0: as they are
+    contamination: float = Field(default=0, ge=0, le=1)  # anomalies for each normal training image, `data.contaminate`
+    contrast: bool = False  # images through `data.normalize_contrast`
     epochs_at: list[int] = []  # scored also after these epochs, as _e3; a run of 3 epochs would give the same
     split: Literal["balanced", "half"] | None = None  # of a set without test part, standardised; adds F1, as _f1
     hindsight: dict[str, list[float]] = {}  # OC-SVM: the best test AUROC over this grid, as _hindsight (an oracle)
@@ -67,7 +69,7 @@ class Experiment(BaseModel):
         return value if isinstance(value, list) else [value]
 
 
-LATER = ("n_test", "turned", "epochs_at", "split", "hindsight")  # in a point only where they say something
+LATER = ("n_test", "turned", "contamination", "contrast", "epochs_at", "split", "hindsight")  # in a point only where they say something
 
 
 class Sweep(BaseModel):

@@ -151,11 +151,15 @@ def evaluate(point: Json) -> tuple[dict[str, float], Json, tuple[int, ...]]:
     else:
         split = data.one_vs_rest(dataset, point["normal"], point["anomaly"])
     x_train, _ = subset(split.x_train, point["n_train"], point["seed"], "n_train")
+    if point.get("contamination"):
+        x_train = data.contaminate(x_train, dataset, point["normal"], point["contamination"], point["seed"])
     x_test, rows = subset(split.x_test, point.get("n_test", 0), point["seed"], "n_test")
     y_test = split.y_test[rows]
     x_train, x_test = (_prepared(x, point, part) for part, x in enumerate((x_train, x_test)))
     if point.get("split"):
         x_train, x_test = _standardised(x_train, x_test)
+    if point.get("contrast"):
+        x_train, x_test = data.normalize_contrast(x_train, x_test)
     scores = _scores(point, x_train, x_test)
     values = {point["evidence"] + suffix: metrics.auroc(y_test, s) for suffix, s in scores.items()}
     if point.get("split"):
