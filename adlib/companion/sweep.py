@@ -295,12 +295,15 @@ def canary(point: Json, shape: Sequence[int]) -> dict[str, list[float]]:
 
     short = {"epochs": CANARY_STEPS, "batch_size": CANARY_ITEMS, "device": "cpu", "amp": False}
     defaults = METHODS[point["method"]]().get_params() if point["method"] in METHODS else {}
-    if (defaults | point["settings"]).get("warmup_epochs"):
+    settings = defaults | point["settings"]
+    if settings.get("warmup_epochs"):
         short["warmup_epochs"] = CANARY_STEPS - 1  # one step of each kind
+    if settings.get("nu"):
+        short["nu"] = max(settings["nu"], 1 / CANARY_ROWS)  # a smaller share is no row
 
     def known(method: str) -> Json:
-        settings = METHODS[method]().get_params() if method in METHODS else {}
-        return {name: value for name, value in short.items() if name in settings}
+        has = METHODS[method]().get_params() if method in METHODS else {}
+        return {name: value for name, value in short.items() if name in has}
 
     detector = build(point, **known(point["method"]))
     items = detector._items
