@@ -88,9 +88,9 @@ class OCNN(Detector):
 
     - "converged": the objective is within `tol` of itself of where it was ten epochs before.
     - "collapsed": all scores have become equal, as they are where w and V are 0.
-    - "runs off": the objective is below 0 with a linear or ReLU layer. It is homogeneous there: with c w, c V and c^2 r
-      for w, V and r it is c^2 times as large (weights from an encoder aside), so it has no minimum, and larger weights
-      are always better.
+    - "runs off": the objective, with the decay of w and V, is below 0 with a linear or ReLU layer. It is homogeneous
+      there: with c w, c V and c^2 r for w, V and r it is c^2 times as large, whatever the encoder, so it has no
+      minimum, and larger weights are always better.
     - "stopped": none of these, after the last epoch.
 
     `activation="cosine"` is the variant that works; it is not the paper's. Scale the rows yourself.
@@ -203,7 +203,8 @@ class OCNN(Detector):
 
     def _outcome(self, scores: torch.Tensor) -> str:
         now = self.objectives_[-1]
-        if now < 0 and self.activation in ("linear", "relu") and not self.weight_decay:
+        decay = self.weight_decay * self.model_.head.penalty()
+        if now + decay < 0 and self.activation in ("linear", "relu"):
             return "runs off"
         if scores.std() <= 1e-3 * self.model_.start_spread:
             return "collapsed"

@@ -24,7 +24,7 @@ def table(frame: pd.DataFrame, decimals: int = 3):
 
 
 def image_grid(images: np.ndarray, rows: Sequence[str], cols: Sequence[str], size: float = 1.15) -> plt.Figure:
-    """Grey images (rows, cols, h, w) in [0, 1] as one figure with a name for each row and column."""
+    """Images in [0, 1], grey (rows, cols, h, w) or (rows, cols, h, w, 3), as one figure with names of rows, columns."""
     figure, axes = plt.subplots(
         len(rows), len(cols), figsize=(size * len(cols) + 0.9, size * len(rows) + 0.5), squeeze=False,
         gridspec_kw={"wspace": 0.08, "hspace": 0.08},

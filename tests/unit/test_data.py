@@ -571,6 +571,53 @@ def test_flip_and_rotate_mirrors_the_border(monkeypatch):
     np.testing.assert_array_equal(data.flip_and_rotate(x, 30, 0), x)  # no corner turns dark
 
 
+def test_contaminate_hides_rows_of_the_other_classes_behind_the_normal_ones():
+    ds = data.load("digits")
+    x = ds.x_train[ds.y_train == 8]
+    out = data.contaminate(x, ds, 8, 0.1, seed=3)
+    n = round(0.1 * len(x))
+    assert n > 5 and len(out) == len(x) + n
+    np.testing.assert_array_equal(out[: len(x)], x)
+    classes = [{int(k) for k in ds.y_train[(ds.x_train == row).all((1, 2, 3))]} for row in out[len(x) :]]
+    assert all(k and 8 not in k for k in classes) and len(set().union(*classes)) > 3
+    assert len({row.tobytes() for row in out[len(x) :]}) == n  # none twice
+    np.testing.assert_array_equal(out, data.contaminate(x, ds, [8], 0.1, seed=3))
+    assert (out[len(x) :] != data.contaminate(x, ds, 8, 0.1, seed=4)[len(x) :]).any()
+    np.testing.assert_array_equal(data.contaminate(x, ds, 8, 0.0, seed=3), x)
+
+
+@pytest.mark.parametrize("share", [-0.1, 1000.0])
+def test_contaminate_needs_a_share_that_can_be_had(share):
+    ds = data.load("digits")
+    with pytest.raises(data.DataError, match=f"share={share}: .* of 0 to [0-9]+ that digits has"):
+        data.contaminate(ds.x_train[:50], ds, 8, share, seed=0)
+
+
+def test_normalize_contrast_by_hand():
+    train = np.array([[[[0, 4]]], [[[10, 30]]], [[[7, 7]]]], np.uint8)
+    test = np.array([[[[8, 0]]], [[[0, 255]]]], np.uint8)
+    x, y = data.normalize_contrast(train, test)
+    np.testing.assert_allclose(x[:, 0, 0], [[0, 1], [0, 1], [0.5, 0.5]])  # -1, 1; -1, 1; the flat one 0, 0
+    np.testing.assert_allclose(y[:, 0, 0], [[1, 0], [0, 1]])
+    assert x.dtype == y.dtype == np.float32 and train[1, 0, 0, 1] == 30
+
+
+def test_normalize_contrast_gives_each_image_the_same_and_scales_by_the_training_pixels():
+    train, test = pixels(20, 3, 8, 8), pixels(30, 3, 8, 8) // 3
+    x, y = data.normalize_contrast(train, test)
+    assert x.min() == 0 and x.max() == pytest.approx(1)
+    for images in (x, y):  # one mean and one mean absolute deviation for all
+        mean = images.mean((1, 2, 3))
+        spread = np.abs(images - mean[:, None, None, None]).mean((1, 2, 3))
+        assert np.ptp(mean) < 1e-5 and np.ptp(spread) < 1e-5 and spread[0] > 0.05
+    np.testing.assert_allclose(data.normalize_contrast(train, train // 2 * 2)[0], x)  # the test part changes nothing
+
+
+def test_normalize_contrast_needs_contrast():
+    with pytest.raises(data.DataError, match="every training image is of one colour"):
+        data.normalize_contrast(np.full((3, 1, 4, 4), 9, np.uint8), np.zeros((1, 1, 4, 4), np.uint8))
+
+
 def table_of(normal, anomalies):
     x = np.arange(2.0 * (normal + anomalies)).reshape(-1, 2)
     y = np.repeat([0, 1], [normal, anomalies])

@@ -152,6 +152,8 @@ def test_points_are_the_product_of_classes_and_seeds(checkout):
         {"data": {"name": "digits", "label": DIGITS, "pad_to": 40}},
         {"n_test": 10},
         {"turned": 30},
+        {"contamination": 0.1},
+        {"contrast": True},
         {"epochs_at": [1]},
         {"hindsight": {"nu": [0.1]}},
     ],
@@ -188,7 +190,8 @@ def test_a_point_without_the_later_fields_keeps_its_key(tmp_path):
     kept = next(line["point"] for line in lines if line["key"] == "00149435ea99")
     assert points["00149435ea99"] == kept and recorded.key_of(kept) == "00149435ea99"
     write_spec(tmp_path, changed(SPEC))
-    nothing = {"n_test": 0, "turned": 0, "epochs_at": [], "split": None, "hindsight": {}, "seeds": None}
+    nothing = {"n_test": 0, "turned": 0, "contamination": 0, "contrast": False, "epochs_at": [], "split": None}
+    nothing |= {"hindsight": {}, "seeds": None}
     write_spec(tmp_path, changed(SPEC, **nothing), "other")
     one, two = (recorded.read_sweep(tmp_path / f"results/sweeps/{n}.yml").points() for n in ("toy", "other"))
     assert one == two
@@ -216,6 +219,7 @@ def test_an_experiment_may_have_seeds_of_its_own(tmp_path):
          "01-toy/auroc_8v3_near, seed 0 has two points"),
         (changed(SPEC, n_test=-1), "experiments.0.n_test=-1"),
         (changed(SPEC, turned=200), "experiments.0.turned=200"),
+        (changed(SPEC, contamination=1.5), "experiments.0.contamination=1.5"),
         ([1, 2], "is not a sweep file"),
     ],
 )
@@ -324,6 +328,18 @@ def test_turned_turns_training_and_test_images_each_with_a_stream_of_its_own(che
     train, test, is_three = eight_and_three()
     (train, _), (test, rows) = sweep.subset(train, 20, 4, "n_train"), sweep.subset(test, 30, 4, "n_test")
     train, test = data.pad(turn(train, 30, [4, 0]), 36), data.pad(turn(test, 30, [4, 1]), 36)
+    by_hand = auroc(is_three[rows], Mean(lr=0.5, random_state=4).fit(train).anomaly_score(test))
+    assert values["01-toy/auroc_8v3_near"] == by_hand
+
+
+def test_contamination_and_contrast_are_those_of_the_data_module(checkout):
+    point = first_point(seed=4, n_train=20, n_test=30, contamination=0.2, contrast=True)
+    values, _, _ = sweep.evaluate(point)
+    train, test, is_three = eight_and_three()
+    (train, _), (test, rows) = sweep.subset(train, 20, 4, "n_train"), sweep.subset(test, 30, 4, "n_test")
+    train = data.contaminate(train, data.load("digits"), 8, 0.2, 4)
+    assert len(train) == 24
+    train, test = data.normalize_contrast(train, test)
     by_hand = auroc(is_three[rows], Mean(lr=0.5, random_state=4).fit(train).anomaly_score(test))
     assert values["01-toy/auroc_8v3_near"] == by_hand
 
@@ -650,6 +666,13 @@ def test_a_canary_of_72_transformations_is_two_small_steps_in_float32(monkeypatc
     (scores,) = sweep.canary(point, (1, 8, 8)).values()
     assert steps == [(sweep.CANARY_ITEMS, False, "cpu", torch.uint8)] * 2 and sweep.CANARY_ITEMS < 32 * 72
     assert len(scores) == 32 and np.isfinite(scores).all() and len(set(scores)) > 16
+
+
+def test_a_canary_raises_a_nu_that_is_less_than_one_of_its_rows():
+    point = {"method": "OCNN", "seed": 0, "rescore": {}, "settings": {"nu": 0.001}}
+    raised = sweep.canary(point, (5,))
+    assert raised == sweep.canary(point | {"settings": {"nu": 1 / 32}}, (5,))
+    assert raised != sweep.canary(point | {"settings": {"nu": 0.2}}, (5,))
 
 
 def test_a_canary_warms_up_for_one_of_its_steps():
