@@ -547,7 +547,7 @@ if len(lead):
 display(Markdown("\n".join(f"- {w}." for w in words) or "Not all is recorded yet."))
 
 # %% [markdown]
-# The hidden anomalies are few, so the robust loss has little to take out. What would lift an autoencoder to the printed numbers the paper does not say; [chapter 03](03-ns-ablation.ipynb) has the same question about another paper's. Deep SVDD, with the settings of this page, is the one whose printed mean can be met without search.
+# The hidden anomalies are few, so the robust loss has little to take out. What would lift an autoencoder to the printed numbers the paper does not say; [chapter 03](03-ns-ablation.ipynb) has the same question about another paper's.
 #
 # ```{claims} ocnn-mnist-dcae ocnn-mnist-rcae ocnn-mnist-ocnn ocnn-mnist-svdd ocnn-mnist-soft ocnn-mnist-rcae-first ocnn-mnist-par ocnn-mnist-one-class-over-soft
 # ```
