@@ -119,11 +119,11 @@ def test_the_objective_collapses_or_runs_off_and_both_are_said():
 
 
 def test_a_decay_of_the_weights_counts_before_a_training_is_said_to_run_off():
-    settings = {"x": cloud(100, 5, shift=9.0), "lr": 1e-2}
-    objective = fit_loudly(epochs=100, weight_decay=1e-5, **settings)[0].objectives_[-1]
-    assert fit_loudly(epochs=100, weight_decay=1e-5, **settings)[0].outcome_ == "runs off" and objective < 0
-    tied = fit_loudly(epochs=1, weight_decay=1e6, **settings)[0]  # one step: J is what it was, the decay outweighs it
-    assert tied.outcome_ != "runs off"
+    x = cloud(100, 5, shift=9.0)
+    d, _ = fit_loudly(x=x, epochs=100, lr=1e-2, weight_decay=1e-5)
+    assert d.outcome_ == "runs off" and d.objectives_[-1] < 0
+    d.weight_decay = 1e9
+    assert d._outcome(d.normality(torch.from_numpy(x).float()).detach()) != "runs off"
 
 
 def test_bounded_layers_have_a_minimum():
