@@ -431,23 +431,18 @@ for ds in image_sets:
         pictures.append(pixels[np.r_[order[:SHOWN], order[-SHOWN:]]] / 255)
         names.append(f"{title}\n{name}")
         odd[name] = set(order[-most:].tolist())
-    normal = round(len(train) / (1 + share))  # the hidden anomalies stand behind
-    removed = found["RCAE"].removed_
+    n_normal = round(len(train) / (1 + share))  # the hidden anomalies stand behind
+    words.append(f"**{title}.** {len(train) - n_normal} of {len(train)} training images are hidden anomalies.")
+    if n_normal < len(train):
+        rest, hidden = (np.median(part) for part in np.split(found["RCAE"].removed_, [n_normal]))
+        words.append(f"RCAE took {hidden:.2f} of each of them away and {rest:.2f} of each normal one (medians).")
     shared = [len(odd["RCAE"] & odd[name]) for name in ("OC-NN", "cosines")]
     words.append(
-        f"**{title}.** {len(train) - normal} of {len(train)} training images are hidden anomalies. "
-        + (
-            f"RCAE's S holds {np.median(removed[normal:]):.2f} of them and {np.median(removed[:normal]):.2f} of the normal ones (medians of the root mean square). "
-            if normal < len(train)
-            else ""
-        )
-        + f"Of the {most} that RCAE finds most anomalous among {len(unseen)} unseen images, {shared[0]} are among OC-NN's {most} and {shared[1]} among those of the cosines; chance would give {most**2 / len(unseen):.1f}. "
-        + "How it ended: "
-        + ", ".join(
-            f"{name} {found[name].outcome_} (J = {found[name].objectives_[-1]:.3g})" for name in ("OC-NN", "cosines")
-        )
-        + "."
+        f"Of the {most} that RCAE finds most anomalous among {len(unseen)} unseen images, {shared[0]} are among OC-NN's "
+        f"{most} and {shared[1]} among those of the cosines; chance would give {most**2 / len(unseen):.1f}."
     )
+    ended = (f"{name} {found[name].outcome_} (J = {found[name].objectives_[-1]:.3g})" for name in ("OC-NN", "cosines"))
+    words.append("How it ended: " + ", ".join(ended) + ".\n\n")
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Unseen images of the normal class, as the networks rank them: the five most normal on the left, the five most anomalous on the right. One training of each.", "name": "fig-ocnn-pictures"}, "image": {"alt": "Rows of ten small images, one row for each data set and method: five that get the lowest anomaly scores and five that get the highest."}}
 figure, axes = plt.subplots(
@@ -464,7 +459,7 @@ for column, title in ((SHOWN // 2, "most normal"), (SHOWN + SHOWN // 2, "most an
 plt.show()
 
 # %% tags=["hide-input"]
-display(Markdown("\n".join(f"- {w}" for w in words)))
+display(Markdown(" ".join(words)))
 
 # %% [markdown]
 # An autoencoder calls normal what is easy to draw, and anomalous what it cannot draw. Each list, shown alone, looks as if it made sense; the paper shows them one by one. Seen together, and with the counts above, they say more: two methods that find the same oddities have many of the 50 in common, two that rank by different things hardly more than chance gives.
