@@ -435,7 +435,7 @@ for ds in image_sets:
     words.append(f"**{title}.** {len(train) - n_normal} of {len(train)} training images are hidden anomalies.")
     if n_normal < len(train):
         rest, hidden = (np.median(part) for part in np.split(found["RCAE"].removed_, [n_normal]))
-        words.append(f"RCAE took {hidden:.2f} of each of them away and {rest:.2f} of each normal one (medians).")
+        words.append(f"RCAE took {hidden:.2f} of each of them away and {rest:.2f} of each normal one (medians of the root mean square over its pixels).")
     shared = [len(odd["RCAE"] & odd[name]) for name in ("OC-NN", "cosines")]
     words.append(
         f"Of the {most} that RCAE finds most anomalous among {len(unseen)} unseen images, {shared[0]} are among OC-NN's "
