@@ -31,7 +31,9 @@ def project_to_shell(delta: torch.Tensor, radius: float, gamma: float) -> torch.
     return torch.where(norm > 0, delta * (norm.clamp(radius, gamma * radius) / norm), first)
 
 
-def project_to_mahalanobis_shell(delta: torch.Tensor, sigma: torch.Tensor, radius: float, gamma: float) -> torch.Tensor:
+def project_to_mahalanobis_shell(
+    delta: torch.Tensor, sigma: torch.Tensor, radius: float, gamma: float
+) -> torch.Tensor:
     """Nearest points, in the Euclidean sense, to delta (n, d) with radius <= |delta|_sigma <= gamma * radius, (n, d).
 
     |delta|_sigma^2 = sum_j sigma_j delta_j^2, with weights sigma (n, d) of at least 0, one a row above 0. Exact, where

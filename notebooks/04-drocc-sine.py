@@ -137,7 +137,9 @@ R = P.radius or math.sqrt(2) / 2
 
 
 def drocc(seed, radius=R, steps=P.ascent_steps, **changes):
-    return DROCC(radius=radius, ascent_steps=steps, random_state=seed, **settings | changes)
+    return DROCC(
+        radius=radius, ascent_steps=steps, random_state=seed, **settings | changes
+    )
 
 
 METHODS = {
@@ -148,7 +150,10 @@ METHODS = {
     "nearest neighbour": lambda seed: KNN(n_neighbors=1),
 }
 with warnings.catch_warnings(action="ignore"):  # that an ascent is too short
-    fitted = [{name: make(seed).fit(wave.train) for name, make in METHODS.items()} for seed, wave in enumerate(waves)]
+    fitted = [
+        {name: make(seed).fit(wave.train) for name, make in METHODS.items()}
+        for seed, wave in enumerate(waves)
+    ]
 
 
 def negatives(detector, wave, seed, steps, step=P.ascent_step):
@@ -214,7 +219,10 @@ def row(name, v):
     return spread(values) + (f" [{paper:g}]" if paper == paper else "")
 
 
-table = [{"method": name} | {f"v = {v:g}": row(name, v) for v in P.displacements} for name in METHODS]
+table = [
+    {"method": name} | {f"v = {v:g}": row(name, v) for v in P.displacements}
+    for name in METHODS
+]
 display(Markdown("In square brackets: the paper's number."))
 plots.table(pd.DataFrame(table))
 
@@ -311,7 +319,11 @@ reaches = pd.DataFrame(
 plots.table(reaches)
 
 # %% tags=["hide-input"]
-small_reach = [50 * step / radius < 0.01 for name, radius, step in PUBLISHED if name.startswith("CIFAR")]
+small_reach = [
+    50 * step / radius < 0.01
+    for name, radius, step in PUBLISHED
+    if name.startswith("CIFAR")
+]
 display(
     Markdown(
         f"In {sum(small_reach)} of the {len(small_reach)} classes of CIFAR-10 the ascent of the published settings "
@@ -385,7 +397,9 @@ for seed in few:
             value = auroc(split.y_test[test], d.anomaly_score(split.x_test[test]))
             label = "ascent" if steps else "random negatives"
             memory = "data and negatives" if tracks else "data alone"
-            cells.append({"search": label, "running averages of": memory, "AUROC": value})
+            cells.append(
+                {"search": label, "running averages of": memory, "AUROC": value}
+            )
 cells = pd.DataFrame(cells)
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Digit 8 against all others, dots are seeds: with and without ascent, with batch norm's running averages over the data alone or over the negatives too.", "name": "fig-drocc-batchnorm"}, "image": {"alt": "Dot plot of the AUROC with two groups, random negatives and ascent, each with two colours for the two ways in which batch norm keeps its running averages."}}
@@ -483,7 +497,9 @@ display(
 # optimizer and $\mu$ on each; CIFAR-10 with JPEG pixels, 1,000 training images, 2,000 test images, and bfloat16 in training. *Turned* means that all images, in training and in testing, were mirrored at even odds and turned by up to 30 degrees, as in Table 4 of the paper, which compares DROCC with GEOM ([chapter 2](02-geom-score.ipynb)).
 
 # %% tags=["hide-input"]
-long_runs = pd.concat([recorded.values("04-drocc-sine"), recorded.values("02-geom-score")])
+long_runs = pd.concat(
+    [recorded.values("04-drocc-sine"), recorded.values("02-geom-score")]
+)
 table_4 = papers.table("goyal2020", 4).set_index(["method", "cls"])["value"]
 
 
@@ -506,7 +522,9 @@ for name, classes in {
                     "DROCC, random negatives": cell(f"auroc_{name}_{c}{turned}_random"),
                     "DROCC, ascent": cell(f"auroc_{name}_{c}{turned}_ascent"),
                     "GEOM": cell(f"auroc_{name}_{c}{turned}_dirichlet"),
-                    "DROCC, paper": table_4.get(("DROCC" + suffix, word), 97.0 if name == "mnist" else np.nan),
+                    "DROCC, paper": table_4.get(
+                        ("DROCC" + suffix, word), 97.0 if name == "mnist" else np.nan
+                    ),
                     "GEOM, paper": table_4.get(("GEOM" + suffix, word), np.nan),
                 }
             )

@@ -27,7 +27,9 @@ dimensions: list = [2, 32, 128, 256, 512]  # dimensions for the map of endings
 shifts: list = [0.0, 2.0, 4.0, 6.0, 8.0]  # distances from the origin for the map of endings
 bandwidths: list = [0.02, 1.0, 8.0, 16.0, 32.0, 64.0, 128.0, 1024.0]  # bandwidths of the cosines
 seeds: int = 10  # number of repetitions, seeds 0, 1, 2 and so on
-dataset: str = "auto"  # images, mnist, cifar10 or digits; auto, MNIST and CIFAR-10 where they are at hand
+dataset: str = (
+    "auto"  # images, mnist, cifar10 or digits; auto, MNIST and CIFAR-10 where they are at hand
+)
 normal: int = 8  # class of images that is normal
 images: int = 600  # training images of that class
 image_epochs: int = 10  # passes over them
@@ -69,8 +71,12 @@ class Params(ChapterParams):
     cosines: Count
     epochs: Annotated[int, Field(ge=11, le=100000, strict=True)]
     lr: Annotated[float, Field(gt=0, le=1)]
-    dimensions: Annotated[list[Annotated[int, Field(ge=2, le=4096, strict=True)]], Field(min_length=1, max_length=8)]
-    shifts: Annotated[list[Annotated[float, Field(ge=0, le=1000)]], Field(min_length=1, max_length=8)]
+    dimensions: Annotated[
+        list[Annotated[int, Field(ge=2, le=4096, strict=True)]], Field(min_length=1, max_length=8)
+    ]
+    shifts: Annotated[
+        list[Annotated[float, Field(ge=0, le=1000)]], Field(min_length=1, max_length=8)
+    ]
     bandwidths: Annotated[list[Positive], Field(min_length=1, max_length=12)]
     seeds: Annotated[int, Field(ge=1, le=100, strict=True)]
     dataset: Literal["auto", "mnist", "cifar10", "digits"]
@@ -105,7 +111,9 @@ lengths = {
     "anomalous": np.linalg.norm(draws[0].anomalies, axis=1),
 }
 figure, axis = plt.subplots(figsize=(7, 2.4))
-bins = np.geomspace(0.9 * min(map(min, lengths.values())), 1.1 * max(map(max, lengths.values())), 50)
+bins = np.geomspace(
+    0.9 * min(map(min, lengths.values())), 1.1 * max(map(max, lengths.values())), 50
+)
 for name, some in lengths.items():
     axis.hist(some, bins=bins, alpha=0.7, label=name)
 axis.set(xscale="log", xlabel="length", ylabel="points")
@@ -154,7 +162,9 @@ for axis, name in zip(axes, LAYERS, strict=True):
     bins = np.linspace(*np.quantile(everything, [0.002, 0.998]), 41)
     for kind, some in scores.items():
         parts = np.full(len(some), 1 / len(some))
-        axis.hist((some / scale).clip(bins[0], bins[-1]), bins=bins, alpha=0.6, weights=parts, label=kind)
+        axis.hist(
+            (some / scale).clip(bins[0], bins[-1]), bins=bins, alpha=0.6, weights=parts, label=kind
+        )
     axis.axvline(0, color="#333333", linestyle="--", linewidth=1)
     axis.set(title=name, xlabel="score", yticks=[])
 axes[0].legend(fontsize=8)
@@ -170,15 +180,22 @@ def judge(name, seed, score, ended=""):
     return {
         "method": name,
         "seed": seed,
-        "AUROC, training points": auroc(np.repeat([0, 1], [P.n, P.n_anomalies]), np.concatenate([train, ten])),
-        "AUROC, fresh points": auroc(np.repeat([0, 1], [len(fresh), len(more)]), np.concatenate([fresh, more])),
+        "AUROC, training points": auroc(
+            np.repeat([0, 1], [P.n, P.n_anomalies]), np.concatenate([train, ten])
+        ),
+        "AUROC, fresh points": auroc(
+            np.repeat([0, 1], [len(fresh), len(more)]), np.concatenate([fresh, more])
+        ),
         "anomalies below 0": np.mean(ten > 0),  # the paper's sign: normal is above
         "fresh normals below 0": np.mean(fresh > 0),
         "ended": ended,
     }
 
 
-runs = [judge(name, seed, network.anomaly_score, network.outcome_) for (name, seed), network in networks.items()]
+runs = [
+    judge(name, seed, network.anomaly_score, network.outcome_)
+    for (name, seed), network in networks.items()
+]
 runs += [
     judge(name, seed, lambda x, machine=machine: -machine.decision_function(x))
     for (name, seed), machine in machines.items()
@@ -186,7 +203,12 @@ runs += [
 runs = pd.DataFrame(runs)
 
 # %% tags=["hide-input"]
-MEASURES = ["AUROC, training points", "AUROC, fresh points", "anomalies below 0", "fresh normals below 0"]
+MEASURES = [
+    "AUROC, training points",
+    "AUROC, fresh points",
+    "anomalies below 0",
+    "fresh normals below 0",
+]
 
 
 def spread(values):
@@ -206,7 +228,9 @@ display(
 )
 plots.table(
     pd.DataFrame(
-        {"method": name} | {measure: spread(some[measure]) for measure in MEASURES} | {"ended": endings(some["ended"])}
+        {"method": name}
+        | {measure: spread(some[measure]) for measure in MEASURES}
+        | {"ended": endings(some["ended"])}
         for name, some in runs.groupby("method", sort=False)
     )
 )
@@ -265,7 +289,9 @@ plt.show()
 flat = {}
 for name, some in curves.groupby("layer", sort=False):
     scaled = (some["J"] / some["c"] ** 2).groupby(some["seed"])
-    flat[name] = float(((scaled.max() - scaled.min()) / scaled.apply(lambda v: v.abs().max())).max())
+    flat[name] = float(
+        ((scaled.max() - scaled.min()) / scaled.apply(lambda v: v.abs().max())).max()
+    )
 display(
     Markdown(
         "Largest relative change of J(c) / c² over the factors: "
@@ -305,7 +331,12 @@ for dimension in P.dimensions:
 phases = pd.DataFrame(phases)
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Share of the seeds whose training runs off, by dimension and by distance of the centre from the origin; the others collapsed, or had not ended. The number in a cell is the mean of m: above 1 the objective has no lower bound.", "name": "fig-ocnn-phase"}, "image": {"alt": "Heat map with the dimension downwards and the distance to the right. Each cell is coloured by the share of seeds that run off and holds the number m."}}
-share = (phases["ended"] == "runs off").groupby([phases["dimensions"], phases["distance"]]).mean().unstack()
+share = (
+    (phases["ended"] == "runs off")
+    .groupby([phases["dimensions"], phases["distance"]])
+    .mean()
+    .unstack()
+)
 numbers = phases.groupby(["dimensions", "distance"])["m"].mean().unstack()
 figure, axis = plt.subplots(figsize=(7, 0.5 * len(P.dimensions) + 1.2))
 sns.heatmap(share, annot=numbers, fmt=".1f", cmap="Blues", vmin=0, vmax=1, linewidths=1, ax=axis,
@@ -334,11 +365,15 @@ display(Markdown(" ".join(words)))
 by_bandwidth = []
 for bandwidth in P.bandwidths:
     for seed in range(min(3, P.seeds)):
-        network = trained(draws[seed].train, seed, activation="cosine", hidden=P.cosines, bandwidth=bandwidth)
+        network = trained(
+            draws[seed].train, seed, activation="cosine", hidden=P.cosines, bandwidth=bandwidth
+        )
         row = judge("cosine", seed, network.anomaly_score)
         by_bandwidth.append(row | {"bandwidth": bandwidth})
 by_bandwidth = pd.DataFrame(by_bandwidth)
-typical = float(np.mean([networks["cosine", s].model_.head.bandwidth.item() for s in range(P.seeds)]))
+typical = float(
+    np.mean([networks["cosine", s].model_.head.bandwidth.item() for s in range(P.seeds)])
+)
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Random cosines by bandwidth, dots are seeds: AUROC on fresh points, and the shares called anomalous. The dashed line is the median distance between training points.", "name": "fig-ocnn-bandwidth"}, "image": {"alt": "Three panels over the bandwidth on a logarithmic axis: the AUROC on fresh points, the share of anomalies and the share of fresh normal points below the threshold, with a dashed line at the median distance."}}
 figure, axes = plt.subplots(1, 3, figsize=(10, 2.8), sharex=True, sharey=True, layout="constrained")
@@ -388,7 +423,9 @@ for ds in image_sets:
     exact = ds.name == meant and ds.exact
     display(
         Markdown(
-            f"Images: {ds.label}, normal class {P.normal}" + "." * exact + ", in place of the paper's." * (not exact)
+            f"Images: {ds.label}, normal class {P.normal}"
+            + "." * exact
+            + ", in place of the paper's." * (not exact)
         )
     )
 
@@ -432,30 +469,29 @@ for ds in image_sets:
         names.append(f"{title}\n{name}")
         odd[name] = set(order[-most:].tolist())
     n_normal = round(len(train) / (1 + share))  # the hidden anomalies stand behind
-    words.append(f"**{title}.** {len(train) - n_normal} of {len(train)} training images are hidden anomalies.")
+    words.append(
+        f"**{title}.** {len(train) - n_normal} of {len(train)} training images are hidden anomalies."
+    )
     if n_normal < len(train):
         rest, hidden = (np.median(part) for part in np.split(found["RCAE"].removed_, [n_normal]))
-        words.append(f"RCAE took {hidden:.2f} of each of them away and {rest:.2f} of each normal one (medians of the root mean square over its pixels).")
+        words.append(
+            f"RCAE took {hidden:.2f} of each of them away and {rest:.2f} of each normal one (medians of the root mean square over its pixels)."
+        )
     shared = [len(odd["RCAE"] & odd[name]) for name in ("OC-NN", "cosines")]
     words.append(
         f"Of the {most} that RCAE finds most anomalous among {len(unseen)} unseen images, {shared[0]} are among OC-NN's "
         f"{most} and {shared[1]} among those of the cosines; chance would give {most**2 / len(unseen):.1f}."
     )
-    ended = (f"{name} {found[name].outcome_} (J = {found[name].objectives_[-1]:.3g})" for name in ("OC-NN", "cosines"))
+    ended = (
+        f"{name} {found[name].outcome_} (J = {found[name].objectives_[-1]:.3g})"
+        for name in ("OC-NN", "cosines")
+    )
     words.append("How it ended: " + ", ".join(ended) + ".\n\n")
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Unseen images of the normal class, as the networks rank them: the five most normal on the left, the five most anomalous on the right. One training of each.", "name": "fig-ocnn-pictures"}, "image": {"alt": "Rows of ten small images, one row for each data set and method: five that get the lowest anomaly scores and five that get the highest."}}
-figure, axes = plt.subplots(
-    len(names), 2 * SHOWN, figsize=(8, 0.8 * len(names) + 0.3), squeeze=False, layout="constrained"
-)
-for row, some, name in zip(axes, pictures, names, strict=True):
-    for axis, image in zip(row, some, strict=True):
-        axis.imshow(image, cmap="gray_r", vmin=0, vmax=1)
-        axis.set(xticks=[], yticks=[])
-        axis.grid(False)
-    row[0].set_ylabel(name, rotation=0, ha="right", va="center", fontsize=9)
-for column, title in ((SHOWN // 2, "most normal"), (SHOWN + SHOWN // 2, "most anomalous")):
-    axes[0, column].set_title(title, fontsize=10)
+titles = [""] * 2 * SHOWN
+titles[SHOWN // 2], titles[SHOWN + SHOWN // 2] = "most normal", "most anomalous"
+plots.image_grid(pictures, names, titles, size=0.75)
 plt.show()
 
 # %% tags=["hide-input"]
@@ -482,17 +518,6 @@ RIVALS = {  # key: (method in Table 3, name here)
     "cosine": (None, "random cosines"),
 }
 PRINTED_SETS = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
-per_class = pd.DataFrame(
-    {
-        "dataset": key.split("_")[1],
-        "class": int(key.split("_")[2]),
-        "method": key.split("_")[3],
-        "seed": seed,
-        "value": 100 * value,
-    }
-    for key, seed, value in long_runs[["key", "seed", "value"]].itertuples(index=False)
-    if key.split("_")[3:] in [[rival] for rival in RIVALS]
-)
 
 
 def paper_cells(name, method):
@@ -503,11 +528,11 @@ def paper_cells(name, method):
 
 def our_cells(name, rival):
     """Our AUROC by class, mean over seeds; empty unless all ten are there."""
-    if per_class.empty:
-        return pd.Series(dtype=float)
-    some = per_class[(per_class["dataset"] == name) & (per_class["method"] == rival)]
-    by_class = some.groupby("class")["value"].mean()
-    return by_class if len(by_class) == 10 else by_class.iloc[:0]
+    keys = {f"auroc_{name}_{c}_{rival}": c for c in range(10)}
+    some = long_runs[long_runs["key"].isin(keys)].groupby("key")["value"].mean()
+    return (
+        100 * some.rename(keys).sort_index() if len(some) == len(keys) else pd.Series(dtype=float)
+    )
 
 
 rows = []
@@ -516,13 +541,21 @@ for rival, (method, name) in RIVALS.items():
     for key, title in PRINTED_SETS.items():
         theirs, ours = paper_cells(key, method), our_cells(key, rival)
         row[f"{title}, paper"] = theirs.mean() if len(theirs) else np.nan
-        row[f"{title}, ours"] = f"{ours.mean():.1f} ({ours.min():.1f} to {ours.max():.1f})" if len(ours) else ""
+        row[f"{title}, ours"] = (
+            f"{ours.mean():.1f} ({ours.min():.1f} to {ours.max():.1f})" if len(ours) else ""
+        )
     rows.append(row)
-display(Markdown("Mean over the classes; in brackets the class with the lowest and the one with the highest."))
+display(
+    Markdown(
+        "Mean over the classes; in brackets the class with the lowest and the one with the highest."
+    )
+)
 plots.table(pd.DataFrame(rows), 1)
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "AUROC in percent by class, recorded on MNIST. The number is ours, the colour is the distance to the paper's number: red is below it. The random cosines have no number in the paper.", "name": "fig-ocnn-mnist-cells"}, "image": {"alt": "Table of ten digits by six methods, with our AUROC in each cell, coloured by the difference to the printed one."}}
-numbers = pd.DataFrame({name: our_cells("mnist", rival) for rival, (_, name) in RIVALS.items()}, index=range(10))
+numbers = pd.DataFrame(
+    {name: our_cells("mnist", rival) for rival, (_, name) in RIVALS.items()}, index=range(10)
+)
 distance = numbers - pd.DataFrame(
     {name: paper_cells("mnist", method) for method, name in RIVALS.values()}, index=range(10)
 )
@@ -595,9 +628,14 @@ words = [
     + ", ".join(cifar.index[cifar[KERNEL].min(axis=1) > cifar[DEEP].max(axis=1)])
     + ".",
     "On average OC-NN comes "
-    + " and ".join(f"{int(means[name].rank(ascending=False)['OC-NN'])}. of {len(means)} on {name}" for name in means)
+    + " and ".join(
+        f"{int(means[name].rank(ascending=False)['OC-NN'])}. of {len(means)} on {name}"
+        for name in means
+    )
     + ".",
-    "Traffic signs: " + ", ".join(f"{name} {signs[name]:g}" for name in [*RCAES, "DCAE", *SVDD, "OC-NN"]) + ".",
+    "Traffic signs: "
+    + ", ".join(f"{name} {signs[name]:g}" for name in [*RCAES, "DCAE", *SVDD, "OC-NN"])
+    + ".",
 ]
 display(Markdown("\n".join(f"- {w}" for w in words)))
 
@@ -642,5 +680,7 @@ values = {
     for measure, key in keys.items()
 }
 values |= {f"table_{key}": [float(value)] for key, value in arithmetic.items()}
-ds = datasets.generated("synthetic points (generated)", np.concatenate([points.train for points in draws]))
+ds = datasets.generated(
+    "synthetic points (generated)", np.concatenate([points.train for points in draws])
+)
 receipt.record("08-ocnn-synthetic", P, ds, values)

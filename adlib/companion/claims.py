@@ -303,9 +303,8 @@ def _from_record(claim: Claim, record: Record, canaries: Mapping[str, Any]) -> E
     if not wanted or any(len(runs[key]) < max(1, planned[key]) for key in wanted):
         return None
     not_checked = {"ok": False, "reason": "its canary was not checked here"}
-    reasons = [
-        check["reason"] for check in (canaries.get(line["key"], not_checked) for line in used) if not check["ok"]
-    ]
+    reasons = [check["reason"] for check in (canaries.get(line["key"], not_checked) for line in used)
+               if not check["ok"]]
     if len({line["dataset"]["fingerprint"] for line in used}) > 1:
         reasons.append("its lines were recorded on different data")
     return Evidence(

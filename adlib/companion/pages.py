@@ -46,7 +46,7 @@ def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]], ki
     head = "".join(f'<th scope="col">{escape(word)}</th>' for word in header)
     body = "\n".join(
         f'<tr><th scope="row" style="font-weight: normal">{first}</th>'
-        f"{''.join(f'<td>{cell}</td>' for cell in rest)}</tr>"
+        f'{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>'
         for first, *rest in rows
     )
     return (
@@ -103,10 +103,8 @@ def scoreboard(computed: Json) -> str:
 
 def _counts(rows: Sequence[Json], papers: Sequence[str]) -> str:
     per_paper = {paper: Counter(row["verdict"] for row in rows if row["paper"] == paper) for paper in papers}
-    lines = [
-        [escape(PAPERS[paper]), *(str(n[verdict]) for verdict in VERDICTS), str(n.total())]
-        for paper, n in per_paper.items()
-    ]
+    lines = [[escape(PAPERS[paper]), *(str(n[verdict]) for verdict in VERDICTS), str(n.total())]
+             for paper, n in per_paper.items()]
     total = Counter(row["verdict"] for row in rows)
     lines.append(["All papers", *(str(total[verdict]) for verdict in VERDICTS), str(total.total())])
     return table("Number of claims with each verdict", ["Paper", *VERDICTS, "claims"], lines)

@@ -62,14 +62,8 @@ class ChapterParams(BaseModel):
 def _injected_names(cells: list[str]) -> list[str]:
     """Names assigned in the cells that papermill injected, among the sources of the cells run so far."""
     trees = [ast.parse(source) for source in cells if source.startswith(INJECTED)]
-    return [
-        target.id
-        for tree in trees
-        for node in tree.body
-        if isinstance(node, ast.Assign)
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    ]
+    return [target.id for tree in trees for node in tree.body if isinstance(node, ast.Assign) for target in node.targets
+            if isinstance(target, ast.Name)]
 
 
 def _unknown(name: str, known: list[str]) -> str:

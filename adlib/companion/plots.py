@@ -23,15 +23,20 @@ def table(frame: pd.DataFrame, decimals: int = 3):
     return frame.style.hide(axis="index").format(precision=decimals, na_rep="")
 
 
-def image_grid(images: np.ndarray, rows: Sequence[str], cols: Sequence[str], size: float = 1.15) -> plt.Figure:
-    """Images in [0, 1], grey (rows, cols, h, w) or (rows, cols, h, w, 3), as one figure with names of rows, columns."""
+def image_grid(
+    images: np.ndarray | Sequence[np.ndarray], rows: Sequence[str], cols: Sequence[str], size: float = 1.15
+) -> plt.Figure:
+    """Images in [0, 1] as one figure with a name for each row and column.
+
+    A row holds grey images (cols, h, w) or coloured ones (cols, h, w, 3); rows may differ.
+    """
     figure, axes = plt.subplots(
         len(rows), len(cols), figsize=(size * len(cols) + 0.9, size * len(rows) + 0.5), squeeze=False,
         gridspec_kw={"wspace": 0.08, "hspace": 0.08},
     )  # fmt: skip
     for i, row in enumerate(axes):
         for j, axis in enumerate(row):
-            axis.imshow(images[i, j], cmap="gray_r", vmin=0, vmax=1)
+            axis.imshow(images[i][j], cmap="gray_r", vmin=0, vmax=1)
             axis.set(xticks=[], yticks=[])
             axis.grid(False)
             if i == 0:

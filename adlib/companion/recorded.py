@@ -69,15 +69,8 @@ class Experiment(BaseModel):
         return value if isinstance(value, list) else [value]
 
 
-LATER = (
-    "n_test",
-    "turned",
-    "contamination",
-    "contrast",
-    "epochs_at",
-    "split",
-    "hindsight",
-)  # in a point only where they say something
+# in a point only where they say something
+LATER = ("n_test", "turned", "contamination", "contrast", "epochs_at", "split", "hindsight")
 
 
 class Sweep(BaseModel):
