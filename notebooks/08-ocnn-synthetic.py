@@ -498,9 +498,9 @@ plt.show()
 display(Markdown(" ".join(words)))
 
 # %% [markdown]
-# An autoencoder calls normal what is easy to draw, and anomalous what it cannot draw. Each list, shown alone, looks as if it made sense; the paper shows them one by one. Seen together, and with the counts above, they say more: two methods that find the same oddities have many of the 50 in common, two that rank by different things hardly more than chance gives.
+# An autoencoder calls normal what is easy to draw, and anomalous what it cannot draw. Each list, shown alone, looks as if it made sense; the paper shows them one by one. Seen together, and with the counts above, they say more: two methods that find the same oddities have many of them in common, two that rank by different things hardly more than chance gives.
 #
-# Where the list says "runs off", $J$ is below 0. From there, multiplying $w$ and $V$ by a number above 1 always makes $J$ smaller, so the training has no end, only a place where it was stopped. An encoder that is trained, too, makes this easier: equation 3 of the paper has no penalty on its weights, and larger features cost nothing.
+# Where it says "runs off" above, $J$ is below 0. From there, multiplying $w$ and $V$ by a number above 1 always makes $J$ smaller, so the training has no end, only a place where it was stopped. An encoder that is trained, too, makes this easier: equation 3 of the paper has no penalty on its weights, and larger features cost nothing.
 #
 # ### The long runs
 #
