@@ -27,9 +27,7 @@ dimensions: list = [2, 32, 128, 256, 512]  # dimensions for the map of endings
 shifts: list = [0.0, 2.0, 4.0, 6.0, 8.0]  # distances from the origin for the map of endings
 bandwidths: list = [0.02, 1.0, 8.0, 16.0, 32.0, 64.0, 128.0, 1024.0]  # bandwidths of the cosines
 seeds: int = 10  # number of repetitions, seeds 0, 1, 2 and so on
-dataset: str = (
-    "auto"  # images, mnist, cifar10 or digits; auto, MNIST and CIFAR-10 where they are at hand
-)
+dataset: str = "auto"  # images, mnist, cifar10, digits, or auto for the paper's two
 normal: int = 8  # class of images that is normal
 images: int = 600  # training images of that class
 image_epochs: int = 10  # passes over them
