@@ -273,6 +273,16 @@ def dcae(shape):
     return LeNetAutoencoder(shape, (8, 4), 32) if shape[0] == 1 else LeNetAutoencoder(shape, (32, 64, 128), 128)
 
 
+def lenet_signs(shape):
+    """LeNet-type encoder with channels 16, 32, 64 and 32 features, for traffic signs (Chalapathy 2018, Section 5.3)."""
+    return LeNet(shape, (16, 32, 64), 32)
+
+
+def dcae_signs(shape):
+    """The autoencoder around `lenet_signs`."""
+    return LeNetAutoencoder(shape, (16, 32, 64), 32)
+
+
 def lenet_autoencoder_8(shape):
     """As `lenet_autoencoder`, with a code of 8 numbers."""
     channels = (8, 4) if shape[0] == 1 else (32, 64, 128)

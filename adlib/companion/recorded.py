@@ -58,6 +58,8 @@ class Experiment(BaseModel):
     turned: float = Field(default=0, ge=0, le=180)  # degrees for `data.flip_and_rotate` on all images; 0: as they are
     contamination: float = Field(default=0, ge=0, le=1)  # anomalies for each normal training image, `data.contaminate`
     contrast: bool = False  # images through `data.normalize_contrast`
+    attack_steps: list[int] = []  # of the attacks on test images of the class, `attacked.py`; scored as _s10, _s100
+    in_sample: bool = False  # attacked images and test part in the training set, too
     epochs_at: list[int] = []  # scored also after these epochs, as _e3; a run of 3 epochs would give the same
     split: Literal["balanced", "half"] | None = None  # of a set without test part, standardised; adds F1, as _f1
     hindsight: dict[str, list[float]] = {}  # OC-SVM: the best test AUROC over this grid, as _hindsight (an oracle)
@@ -70,7 +72,9 @@ class Experiment(BaseModel):
 
 
 # in a point only where they say something
-LATER = ("n_test", "turned", "contamination", "contrast", "epochs_at", "split", "hindsight")
+LATER = (
+    "n_test", "turned", "contamination", "contrast", "attack_steps", "in_sample", "epochs_at", "split", "hindsight",
+)  # fmt: skip
 
 
 class Sweep(BaseModel):
@@ -130,6 +134,8 @@ def value_keys(point: Json) -> list[str]:
     suffixes = [suffix for suffix, _ in variants(point["rescore"])]
     marks = ["", *(f"_e{epoch}" for epoch in point.get("epochs_at", []))]
     scored = [mark + suffix for mark in marks for suffix in suffixes]
+    if steps := [f"_s{n}" for n in point.get("attack_steps", [])]:
+        scored = [end + s for end in scored for s in steps] + [f"_rms{s}" for s in steps] + ["_accuracy"]
     f1 = [end + "_f1" for end in scored] if point.get("split") else []
     best = ["_hindsight"] if point.get("hindsight") else []
     return [point["evidence"] + end for end in [*scored, *f1, *best]]

@@ -141,11 +141,22 @@ def run_point(name: str, key: str, sweeps: Path = SWEEPS) -> Json:
 
 def evaluate(point: Json) -> tuple[dict[str, float], Json, tuple[int, ...]]:
     """({evidence key: AUROC}, {label, exact, fingerprint}, shape of a row) of one point."""
-    from adlib import data, metrics
+    from adlib import data
 
     dataset = data.load(point["data"]["name"])
     if dataset.label != point["data"]["label"]:
         raise SweepError(f"the data here are {dataset.label!r}, but the sweep records {point['data']['label']!r}")
+    values, shape = (_attacked_values if point.get("attack_steps") else _values)(point, dataset)
+    values = {point["evidence"] + end: value for end, value in values.items()}
+    if missing := [key for key in value_keys(point) if key not in values]:
+        raise SweepError(f"{missing[0]} has no value: every one of epochs_at must lie within the epochs")
+    return values, {"label": dataset.label, "exact": bool(dataset.exact), "fingerprint": dataset.fingerprint}, shape
+
+
+def _values(point: Json, dataset: Any) -> tuple[dict[str, float], tuple[int, ...]]:
+    """({end of the evidence key: value}, shape of a row) of a class against the others, or of a split table."""
+    from adlib import data, metrics
+
     if point.get("split"):
         split = data.split_rows(dataset, point["seed"], balanced=point["split"] == "balanced")
     else:
@@ -161,21 +172,35 @@ def evaluate(point: Json) -> tuple[dict[str, float], Json, tuple[int, ...]]:
     if point.get("contrast"):
         x_train, x_test = data.normalize_contrast(x_train, x_test)
     scores = _scores(point, x_train, x_test)
-    values = {point["evidence"] + suffix: metrics.auroc(y_test, s) for suffix, s in scores.items()}
+    values = {suffix: metrics.auroc(y_test, s) for suffix, s in scores.items()}
     if point.get("split"):
         protocol = F1[point["split"]](y_test)
-        values |= {
-            f"{point['evidence']}{suffix}_f1": metrics.f1_at_ratio(y_test, s, *protocol) for suffix, s in scores.items()
-        }
+        values |= {f"{suffix}_f1": metrics.f1_at_ratio(y_test, s, *protocol) for suffix, s in scores.items()}
     if point.get("hindsight"):
         from .hindsight import ocsvm_in_hindsight
 
-        best = ocsvm_in_hindsight(x_train, x_test, y_test, **point["hindsight"])
-        values[point["evidence"] + "_hindsight"] = best.auroc
-    if missing := [key for key in value_keys(point) if key not in values]:
-        raise SweepError(f"{missing[0]} has no value: every one of epochs_at must lie within the epochs")
-    about = {"label": dataset.label, "exact": bool(dataset.exact), "fingerprint": dataset.fingerprint}
-    return values, about, tuple(x_train.shape[1:])
+        values["_hindsight"] = ocsvm_in_hindsight(x_train, x_test, y_test, **point["hindsight"]).auroc
+    return values, tuple(x_train.shape[1:])
+
+
+def _attacked_values(point: Json, dataset: Any) -> tuple[dict[str, float], tuple[int, ...]]:
+    """The same of a class against attacked images of it, with the size of each attack and the classifier's accuracy."""
+    from adlib import data, metrics
+
+    from .attacked import attacked_split
+
+    steps, in_sample = point["attack_steps"], point.get("in_sample", False)
+    split = attacked_split(dataset, point["normal"], steps, point["seed"], in_sample)
+    x_train, x_test = split.x_train, split.x_test
+    if point.get("contrast"):
+        x_train, x_test = data.normalize_contrast(x_train, x_test)
+    values = {"_accuracy": next(iter(split.attacks.values())).accuracy}
+    values |= {f"_rms_s{n}": attack.rms for n, attack in split.attacks.items()}
+    for suffix, scores in _scores(point, x_train, x_test).items():
+        for n in steps:
+            rows = (split.steps == 0) | (split.steps == n)
+            values[f"{suffix}_s{n}"] = metrics.auroc(split.steps[rows] > 0, scores[rows])
+    return values, tuple(x_train.shape[1:])
 
 
 F1 = {  # (share of the rows called anomalous, positive class) of the papers that split so

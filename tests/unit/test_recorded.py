@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator
 
 import adlib
 from adlib import data, nets
-from adlib.companion import recorded, sweep
+from adlib.companion import attacked, recorded, sweep
 from adlib.companion.hindsight import ocsvm_in_hindsight
 from adlib.metrics import auroc, f1_at_ratio
 
@@ -153,6 +153,7 @@ def test_points_are_the_product_of_classes_and_seeds(checkout):
         {"n_test": 10},
         {"turned": 30},
         {"contamination": 0.1},
+        {"attack_steps": [5]},
         {"contrast": True},
         {"epochs_at": [1]},
         {"hindsight": {"nu": [0.1]}},
@@ -342,6 +343,29 @@ def test_contamination_and_contrast_are_those_of_the_data_module(checkout):
     train, test = data.normalize_contrast(train, test)
     by_hand = auroc(is_three[rows], Mean(lr=0.5, random_state=4).fit(train).anomaly_score(test))
     assert values["01-toy/auroc_8v3_near"] == by_hand
+
+
+@pytest.mark.parametrize("in_sample", [False, True])
+def test_attacked_images_are_scored_against_the_class_one_attack_at_a_time(checkout, monkeypatch, in_sample):
+    steps = [5] if in_sample else [5, 50]
+    ds = data.load("digits")
+    train, test = ds.x_train[ds.y_train == 8], ds.x_test[ds.y_test == 8]
+    attacks = {n: attacked.Attack(np.full((4, 1, 32, 32), n, np.uint8), n / 10, 0.75) for n in steps}
+    split = attacked.Attacked(train, np.concatenate([test, *(a.images for a in attacks.values())]),
+                              np.repeat([0, *steps], [len(test)] + [4] * len(steps)), attacks)  # fmt: skip
+    asked = []
+    monkeypatch.setattr(attacked, "attacked_split", lambda ds, *more: asked.append((ds.name, *more)) or split)
+    more = {"in_sample": True} if in_sample else {}
+    point = first_point(seed=4, contrast=True, rescore={}, attack_steps=steps, **more)
+    values, _, _ = sweep.evaluate(point)
+    assert asked == [("digits", 8, steps, 4, in_sample)] and set(values) == set(recorded.value_keys(point))
+    train, x = data.normalize_contrast(train, split.x_test)
+    scores = Mean(lr=0.5, random_state=4).fit(train).anomaly_score(x)
+    for i, n in enumerate(steps):
+        some = np.r_[np.arange(len(test)), len(test) + 4 * i + np.arange(4)]
+        assert values[f"01-toy/auroc_8v3_s{n}"] == auroc(np.repeat([0, 1], [len(test), 4]), scores[some])
+        assert values[f"01-toy/auroc_8v3_rms_s{n}"] == n / 10
+    assert values["01-toy/auroc_8v3_accuracy"] == 0.75
 
 
 def test_epochs_at_scores_as_a_shorter_run_would(checkout):
