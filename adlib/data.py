@@ -217,6 +217,44 @@ def _equal_contrast(x: np.ndarray) -> np.ndarray:
     return x / np.where(contrast > 0, contrast, 1)
 
 
+_LETTERS = """
+..............
+.###.##...#...
+.#.#.#.#..#...
+.###.#.#..#...
+.#.#.#.#..#...
+.#.#.##...###.
+..............
+""".split()
+_MARK = np.array([[255 * (pixel == "#") for pixel in row] for row in _LETTERS], np.uint8)
+
+
+def stamp_box(size: int) -> tuple[slice, slice]:
+    """(rows, columns) that `stamp` covers in images of size x size pixels: 7 x 14 of 32, in the lower left corner."""
+    scale = max(1, size // 32)
+    return slice(size - scale * _MARK.shape[0], size), slice(0, scale * _MARK.shape[1])
+
+
+def stamp(x: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(copy of the images (n, c, s, s) uint8 in which round(share n) carry a watermark, which ones (n,) bool).
+
+    The mark is white letters on black, the same in each image; which images carry it is drawn with the seed. A larger
+    share marks the same images and more. It stands for the watermark of the horse images in PASCAL VOC, of which "one
+    fifth" have one (Lapuschkin et al. 2016; Liznerski et al. 2021, Section 4.3). Raises DataError.
+    """
+    if x.ndim != 4 or x.dtype != np.uint8 or x.shape[2] != x.shape[3] or x.shape[2] < 16:
+        raise DataError(f"x is {x.dtype} {x.shape}: must be uint8 (n, c, s, s) with s at least 16")
+    if not 0 <= share <= 1:
+        raise DataError(f"share={share}: must be from 0 to 1")
+    marked = np.zeros(len(x), bool)
+    marked[np.random.default_rng(seed).permutation(len(x))[: round(share * len(x))]] = True
+    rows, cols = stamp_box(x.shape[2])
+    scale = (rows.stop - rows.start) // _MARK.shape[0]
+    out = x.copy()
+    out[marked, :, rows, cols] = _MARK.repeat(scale, 0).repeat(scale, 1)
+    return out, marked
+
+
 def sine_wave(n: int, seed: int | np.random.Generator, displaced: float = 0.0) -> np.ndarray:
     """Points (n, 2) with x uniform in [-pi, pi] and y = sin x, moved up or down by `displaced` at even odds.
 

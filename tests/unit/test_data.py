@@ -643,6 +643,44 @@ def test_split_rows_refuses_what_it_cannot_split():
         data.split_rows(data.load("digits"), 0, True)
 
 
+@pytest.mark.parametrize("c, size, height, width", [(1, 32, 7, 14), (3, 64, 14, 28), (1, 28, 7, 14), (3, 100, 21, 42)])
+def test_a_stamp_is_the_same_mark_in_the_lower_left_and_nothing_else(c, size, height, width):
+    x = np.random.default_rng(0).integers(0, 256, (40, c, size, size), np.uint8)
+    before = x.copy()
+    out, marked = data.stamp(x, 0.3, 5)
+    assert marked.sum() == 12 and marked.dtype == bool and (x == before).all()
+    np.testing.assert_array_equal(out[~marked], x[~marked])
+    rows, cols = data.stamp_box(size)
+    assert (rows, cols) == (slice(size - height, size), slice(0, width))
+    box = out[marked][:, :, rows, cols]
+    assert (box == box[:1, :1]).all() and set(np.unique(box)) == {0, 255}
+    outside = np.ones((size, size), bool)
+    outside[rows, cols] = False
+    np.testing.assert_array_equal(out[:, :, outside], x[:, :, outside])
+
+
+def test_a_larger_share_stamps_the_same_images_and_more():
+    x = np.full((50, 1, 32, 32), 9, np.uint8)
+    few, many, other = (data.stamp(x, share, seed)[1] for share, seed in ((0.2, 0), (0.5, 0), (0.2, 1)))
+    assert few.sum() == 10 and many.sum() == 25 and (many[few]).all() and (few != other).any()
+    assert not data.stamp(x, 0, 0)[1].any() and data.stamp(x, 1, 0)[1].all()
+
+
+@pytest.mark.parametrize(
+    "x, share, words",
+    [
+        (np.zeros((2, 1, 32, 32), np.uint8), 1.5, "share=1.5: must be from 0 to 1"),
+        (np.zeros((2, 1, 32, 32)), 0.5, "x is float64 (2, 1, 32, 32): must be uint8"),
+        (np.zeros((2, 1, 32, 30), np.uint8), 0.5, "(2, 1, 32, 30): must be uint8 (n, c, s, s)"),
+        (np.zeros((2, 1, 8, 8), np.uint8), 0.5, "s at least 16"),
+    ],
+)
+def test_a_stamp_that_cannot_be_is_one_sentence(x, share, words):
+    with pytest.raises(data.DataError) as error:
+        data.stamp(x, share, 0)
+    assert words in str(error.value) and "\n" not in str(error.value)
+
+
 def test_sine_waves_lie_on_the_curve_or_displaced_from_it_to_both_sides():
     on, off = data.sine_wave(500, 0), data.sine_wave(500, 0, displaced=0.4)
     np.testing.assert_allclose(on[:, 1], np.sin(on[:, 0]))
