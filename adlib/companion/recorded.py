@@ -60,6 +60,9 @@ class Experiment(BaseModel):
     contrast: bool = False  # images through `data.normalize_contrast`
     attack_steps: list[int] = []  # of the attacks on test images of the class, `attacked.py`; scored as _s10, _s100
     in_sample: bool = False  # attacked images and test part in the training set, too
+    watermark: Literal["anomalous", "both", "masked"] | None = None  # of the class `anomaly`, known:
+    watermark_share: float = Field(default=0, ge=0, le=1)  # by `watermark.training_set`; gives _present, ...
+    n_outliers: int = Field(default=0, ge=0)  # known anomalies drawn with the seed; 0: all
     epochs_at: list[int] = []  # scored also after these epochs, as _e3; a run of 3 epochs would give the same
     split: Literal["balanced", "half"] | None = None  # of a set without test part, standardised; adds F1, as _f1
     hindsight: dict[str, list[float]] = {}  # OC-SVM: the best test AUROC over this grid, as _hindsight (an oracle)
@@ -73,7 +76,8 @@ class Experiment(BaseModel):
 
 # in a point only where they say something
 LATER = (
-    "n_test", "turned", "contamination", "contrast", "attack_steps", "in_sample", "epochs_at", "split", "hindsight",
+    "n_test", "turned", "contamination", "contrast", "attack_steps", "in_sample", "watermark", "watermark_share",
+    "n_outliers", "epochs_at", "split", "hindsight",
 )  # fmt: skip
 
 
@@ -131,6 +135,8 @@ def variants(rescore: Mapping[str, Sequence[str]]) -> list[tuple[str, Json]]:
 
 def value_keys(point: Json) -> list[str]:
     """The evidence keys of the values that the point gives."""
+    if point.get("watermark"):
+        return [f"{point['evidence']}_{name}" for name in ("present", "removed", "moved", "mass", "mass_removed")]
     suffixes = [suffix for suffix, _ in variants(point["rescore"])]
     marks = ["", *(f"_e{epoch}" for epoch in point.get("epochs_at", []))]
     scored = [mark + suffix for mark in marks for suffix in suffixes]

@@ -146,7 +146,10 @@ def evaluate(point: Json) -> tuple[dict[str, float], Json, tuple[int, ...]]:
     dataset = data.load(point["data"]["name"])
     if dataset.label != point["data"]["label"]:
         raise SweepError(f"the data here are {dataset.label!r}, but the sweep records {point['data']['label']!r}")
-    values, shape = (_attacked_values if point.get("attack_steps") else _values)(point, dataset)
+    if point.get("watermark"):
+        values, shape = _watermark_values(point, dataset)
+    else:
+        values, shape = (_attacked_values if point.get("attack_steps") else _values)(point, dataset)
     values = {point["evidence"] + end: value for end, value in values.items()}
     if missing := [key for key in value_keys(point) if key not in values]:
         raise SweepError(f"{missing[0]} has no value: every one of epochs_at must lie within the epochs")
@@ -201,6 +204,29 @@ def _attacked_values(point: Json, dataset: Any) -> tuple[dict[str, float], tuple
             rows = (split.steps == 0) | (split.steps == n)
             values[f"{suffix}_s{n}"] = metrics.auroc(split.steps[rows] > 0, scores[rows])
     return values, tuple(x_train.shape[1:])
+
+
+def _watermark_values(point: Json, dataset: Any) -> tuple[dict[str, float], tuple[int, ...]]:
+    """What `watermark.measure` says of a detector that knows anomalies, of which a share carries a watermark."""
+    from adlib import data
+
+    from . import watermark
+
+    split = data.one_vs_rest(dataset, point["normal"], point["anomaly"])
+    nominal, _ = subset(split.x_train, point["n_train"], point["seed"], "n_train")
+    known = dataset.x_train[dataset.y_train == point["anomaly"]]
+    known, _ = subset(known, point.get("n_outliers", 0), point["seed"], "n_outliers")
+    x_test, rows = subset(split.x_test, point.get("n_test", 0), point["seed"], "n_test")
+    odd = split.y_test[rows] == 1
+    share = point.get("watermark_share", 0)
+    nominal, known = watermark.training_set(nominal, known, share, point["seed"], point["watermark"])
+    detector = build(point)
+    detector.fit(nominal, **({"outliers": known} if detector.takes_outliers else {}))
+    shown = watermark.masked if point["watermark"] == "masked" else (lambda x: x)
+    found = watermark.measure(
+        lambda x: detector.anomaly_score(shown(x)), lambda x: detector.heatmap(shown(x)), x_test[~odd], x_test[odd]
+    )
+    return {f"_{name}": value for name, value in found.items()}, tuple(nominal.shape[1:])
 
 
 F1 = {  # (share of the rows called anomalous, positive class) of the papers that split so

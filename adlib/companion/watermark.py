@@ -26,18 +26,18 @@ def masked(x: Images) -> Images:
     return x
 
 
-def training_set(nominal: Images, anomalous: Images, share: float, seed: int, remedy: str = "none"):
+def training_set(nominal: Images, anomalous: Images, share: float, seed: int, where: str = "anomalous"):
     """(nominal, anomalous) images to train on; that share of the anomalous ones carries the watermark.
 
-    `remedy`: "none"; "both": the same share of the nominal images carries it, too, so that it says nothing; "mask": its
-    place is black in every image. A detector trained so must be shown masked images.
+    `where`: "anomalous", no other image has it; "both": the same share of the nominal images carries it, so that it says
+    nothing; "masked": its place is black in every image. A detector trained so must be shown masked images.
     """
-    if remedy not in ("none", "both", "mask"):
-        raise ValueError(f"remedy={remedy!r}: must be none, both or mask")
+    if where not in ("anomalous", "both", "masked"):
+        raise ValueError(f"where={where!r}: must be anomalous, both or masked")
     anomalous = stamp(anomalous, share, seed)[0]
-    if remedy == "both":
+    if where == "both":
         nominal = stamp(nominal, share, seed)[0]
-    return (masked(nominal), masked(anomalous)) if remedy == "mask" else (nominal, anomalous)
+    return (masked(nominal), masked(anomalous)) if where == "masked" else (nominal, anomalous)
 
 
 def mass_in_box(maps: np.ndarray) -> np.ndarray:

@@ -42,6 +42,7 @@ class Mean(BaseEstimator):
     """Distance to the mean row; `score` is read when scoring, like GEOM's."""
 
     fits = 0
+    takes_outliers = True
 
     def __init__(self, score="near", lr=1.0, epochs=1, batch_size=8, device="auto", random_state=0):
         self.score, self.lr, self.epochs, self.batch_size = score, lr, epochs, batch_size
@@ -51,8 +52,9 @@ class Mean(BaseEstimator):
         if self.score not in ("near", "far"):
             raise ValueError(f"score={self.score!r}: allowed are 'near' and 'far'")
 
-    def fit(self, X, on_epoch=None):
+    def fit(self, X, on_epoch=None, outliers=None):
         type(self).fits += 1
+        X = X if outliers is None else np.concatenate([X, outliers])
         for epoch in range(self.epochs):
             self.mean_ = X.mean(axis=0) * self.lr * (epoch + 1) + self.random_state
             if on_epoch is not None:
@@ -61,6 +63,9 @@ class Mean(BaseEstimator):
 
     def _items(self, X):
         return len(X)
+
+    def heatmap(self, X):
+        return np.abs(X - self.mean_).mean(axis=1)
 
     def anomaly_score(self, X):
         distance = np.abs(X - self.mean_).reshape(len(X), -1).mean(axis=1)
@@ -154,6 +159,7 @@ def test_points_are_the_product_of_classes_and_seeds(checkout):
         {"turned": 30},
         {"contamination": 0.1},
         {"attack_steps": [5]},
+        {"watermark": "both"},
         {"contrast": True},
         {"epochs_at": [1]},
         {"hindsight": {"nu": [0.1]}},
@@ -366,6 +372,26 @@ def test_attacked_images_are_scored_against_the_class_one_attack_at_a_time(check
         assert values[f"01-toy/auroc_8v3_s{n}"] == auroc(np.repeat([0, 1], [len(test), 4]), scores[some])
         assert values[f"01-toy/auroc_8v3_rms_s{n}"] == n / 10
     assert values["01-toy/auroc_8v3_accuracy"] == 0.75
+
+
+@pytest.mark.parametrize("where", ["anomalous", "masked"])
+def test_a_watermark_is_measured_as_the_chapter_does(checkout, where):
+    from adlib.companion import watermark
+
+    point = first_point(seed=4, rescore={}, n_train=20, n_test=30, n_outliers=8, watermark=where, watermark_share=0.5)
+    values, _, _ = sweep.evaluate(point)
+    assert set(values) == set(recorded.value_keys(point)) and len(values) == 5
+    train, test, is_three = eight_and_three()
+    known = data.load("digits").x_train[data.load("digits").y_train == 3]
+    (train, _), (known, _) = sweep.subset(train, 20, 4, ""), sweep.subset(known, 8, 4, "")
+    test, rows = sweep.subset(test, 30, 4, "")
+    is_three = is_three[rows]
+    train, known = watermark.training_set(train, known, 0.5, 4, where)
+    mean = Mean(lr=0.5, random_state=4).fit(train, outliers=known)
+    shown = watermark.masked if where == "masked" else (lambda x: x)
+    score, heat = lambda x: mean.anomaly_score(shown(x)), lambda x: mean.heatmap(shown(x))
+    by_hand = watermark.measure(score, heat, test[~is_three], test[is_three])
+    assert values == {f"01-toy/auroc_8v3_{name}": value for name, value in by_hand.items()}
 
 
 def test_epochs_at_scores_as_a_shorter_run_would(checkout):

@@ -22,10 +22,11 @@ def test_training_sets_with_and_without_a_remedy():
     both, also = watermark.training_set(nominal, anomalous, 0.5, 3, "both")
     assert ((both != nominal).any((1, 2, 3))).sum() == 10
     np.testing.assert_array_equal(also, stamped)
-    for x, blank in zip((nominal, anomalous), watermark.training_set(nominal, anomalous, 0.5, 3, "mask"), strict=True):
+    blanks = watermark.training_set(nominal, anomalous, 0.5, 3, "masked")
+    for x, blank in zip((nominal, anomalous), blanks, strict=True):
         np.testing.assert_array_equal(blank, watermark.masked(x))
         assert not blank[:, :, *BOX].any() and (blank[:, :, :20] == x[:, :, :20]).all()
-    with pytest.raises(ValueError, match="remedy='crop': must be none, both or mask"):
+    with pytest.raises(ValueError, match="where='crop': must be anomalous, both or masked"):
         watermark.training_set(nominal, anomalous, 0.5, 3, "crop")
 
 
