@@ -10,6 +10,7 @@ if TYPE_CHECKING:  # read by type checkers and by adlib.companion.imports
     from .autoencoder import Autoencoder
     from .detector import Detector
     from .drocc import DROCC, DROCCLF, DROCCOE
+    from .fcdd import FCDD, HSC
     from .geom import GEOM
     from .goad import GOAD
     from .ns import NoveltyNormalization
@@ -30,8 +31,10 @@ __all__ = [
     "DeepSAD",
     "DeepSVDD",
     "Detector",
+    "FCDD",
     "GEOM",
     "GOAD",
+    "HSC",
     "IsolationForest",
     "KDE",
     "KNN",
@@ -53,8 +56,10 @@ _METHOD_HOME = {
     "DROCCOE": "drocc",
     "DeepSAD": "svdd",
     "DeepSVDD": "svdd",
+    "FCDD": "fcdd",
     "GEOM": "geom",
     "GOAD": "goad",
+    "HSC": "fcdd",
     "IsolationForest": "shallow",
     "KDE": "shallow",
     "KNN": "shallow",

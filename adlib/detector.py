@@ -57,8 +57,9 @@ class Detector(OutlierMixin, BaseEstimator):
     def fit(self, X, y=None, *, outliers=None, masks=None, on_epoch: Callable[[int, float], None] | None = None):
         """Learn from normal data X, (n, d) or (n, c, h, w); returns self.
 
-        A fit that fails leaves the detector unfitted. y is ignored. `outliers` (same shape but for n) and `masks` are
-        for the methods that use them. Images of another type than uint8 are taken to lie in [0, 1].
+        A fit that fails leaves the detector unfitted. y is ignored. `outliers` (same shape but for n) and `masks`
+        (m, h, w), from 0 to 1 where an outlier is anomalous, are for the methods that use them. Images of another type
+        than uint8 are taken to lie in [0, 1].
         `on_epoch(epoch, mean_loss)` is called after each epoch, with the detector ready to score and predict.
         """
         self._forget()
@@ -67,9 +68,9 @@ class Detector(OutlierMixin, BaseEstimator):
         try:
             self.device_ = resolve_device(self.device)
             x = self._check(X, reset=True)
-            self._check_settings(x)
             self._outliers = None if outliers is None else self._check_outliers(outliers, x)
-            self._masks = masks
+            self._masks = None if masks is None else self._check_masks(masks)
+            self._check_settings(x)
             self._fit(x, on_epoch)
         except BaseException:
             self._forget()
@@ -131,6 +132,23 @@ class Detector(OutlierMixin, BaseEstimator):
             kinds = f"X is {x.dtype}, outliers are {checked.dtype}"
             raise ValueError(f"{kinds}: both must be uint8, or neither, to be on one scale.")
         return checked
+
+    def _check_masks(self, masks) -> torch.Tensor:
+        """masks as float32 (m, h, w) with values from 0 to 1, one for each of the m outliers."""
+        if self._outliers is None:
+            raise ValueError("masks without outliers: a mask says which pixels of an outlier are anomalous.")
+        if not isinstance(masks, torch.Tensor):
+            masks = np.asarray(masks)
+            if masks.dtype.kind not in "biuf":
+                raise ValueError(f"masks are of type {masks.dtype}: bool, or numbers from 0 to 1, are needed.")
+            masks = torch.from_numpy(masks.astype(np.float32))
+        masks = masks.detach().float()
+        m, _, h, w = self._outliers.shape
+        if masks.shape != (m, h, w):
+            raise ValueError(f"masks have the shape {tuple(masks.shape)}: {(m, h, w)} is needed, as the outliers have.")
+        if (outside := ~((masks >= 0) & (masks <= 1))).any():
+            raise ValueError(f"masks hold {masks[outside][0]:g}: from 0 (normal) to 1 (anomalous) is allowed.")
+        return masks
 
     def _check_array(self, X, reset: bool) -> torch.Tensor:
         least = 2 if reset else 1
@@ -198,6 +216,8 @@ class Detector(OutlierMixin, BaseEstimator):
         x = self._moved(x, "X")
         if self._outliers is not None:
             self._outliers = self._moved(self._outliers, "outliers")
+        if self._masks is not None:
+            self._masks = self._masks.to(self.device_)
         with seeded_construction(seed):
             self.model_ = self._build(self.shape_in_, self.device_)
         generator = torch.Generator(self.device_).manual_seed(seed)

@@ -56,8 +56,7 @@ class LeNet(nn.Module):
         pairs = zip(ins, channels, strict=True)
         self.convs = nn.ModuleList(nn.Conv2d(a, b, 5, padding=2, bias=False) for a, b in pairs)
         self.norms = nn.ModuleList(nn.BatchNorm2d(b, eps=1e-4, affine=False) for b in channels)
-        if min(h, w) < 2 ** len(channels):
-            raise ValueError(f"Images of {h} x {w} are too small for the {len(channels)} poolings of this network.")
+        check_poolings(shape, len(channels))
         for _ in channels:
             h, w = h // 2, w // 2
         self.last = nn.Linear(channels[-1] * h * w, features, bias=False)
@@ -218,6 +217,72 @@ class DCGANAutoencoder(nn.Module):
         return self.decoder(code)
 
 
+def normed_conv(c_in: int, c_out: int, kernel: int, eps: float = 1e-4, slope: float = 0.01) -> list[nn.Module]:
+    """Convolution of equal size, affine batch norm and leaky ReLU, as FCDD's code has them; with slope 0 a ReLU."""
+    conv = nn.Conv2d(c_in, c_out, kernel, padding=kernel // 2)
+    return [conv, nn.BatchNorm2d(c_out, eps=eps), nn.LeakyReLU(slope)]
+
+
+class FCN28(nn.Sequential):
+    """FCDD's network for Fashion-MNIST (Liznerski et al. 2021, Appendix D), (n, c, h, w) -> (n, 1, h / 4, w / 4).
+
+    Width 128 in the paper. One of its three convolutions is normed, not all as Section 4.1 has it. Receptive field 16.
+    """
+
+    def __init__(self, c: int, width: int):
+        super().__init__(
+            *normed_conv(c, width, 5), nn.MaxPool2d(2), nn.Conv2d(width, width, 5, padding=2), nn.MaxPool2d(2),
+            nn.Conv2d(width, 1, 1),
+        )  # fmt: skip
+
+
+class FCN32(nn.Sequential):
+    """FCDD's network for CIFAR-10 (Liznerski et al. 2021, Appendix D), (n, c, h, w) -> (n, 1, h / 4, w / 4).
+
+    Width 128 in the paper. Receptive field 22.
+    """
+
+    def __init__(self, c: int, width: int):
+        super().__init__(
+            *normed_conv(c, width, 3), nn.MaxPool2d(2),
+            *normed_conv(width, 2 * width, 3), *normed_conv(2 * width, 2 * width, 3), nn.MaxPool2d(2),
+            nn.Conv2d(2 * width, width, 3, padding=1), nn.Conv2d(width, 1, 1),
+        )  # fmt: skip
+
+
+class FCNVGG(nn.Sequential):
+    """FCDD's VGG11 up to its sixth convolution (Liznerski et al. 2021, Appendix D), (n, c, h, w) -> (n, 1, h/8, w/8).
+
+    Width 64 in the paper. Receptive field 62. Starts at random, as the paper's on ImageNet and Pascal VOC.
+    """
+
+    def __init__(self, c: int, width: int):
+        layers = []
+        for c_out, pooled in ((width, True), (2 * width, True), (4 * width, False), (4 * width, True),
+                              (8 * width, False), (8 * width, False)):  # fmt: skip
+            layers += normed_conv(c, c_out, 3, eps=1e-5, slope=0.0) + [nn.MaxPool2d(2)] * pooled
+            c = c_out
+        super().__init__(*layers, nn.Conv2d(c, 1, 1))
+
+
+class DenseCNN(nn.Sequential):
+    """Convolutions with pooling by 2, then dense layers with biases, (n, c, h, w) -> (n, features): networks of HSC."""
+
+    def __init__(self, shape: tuple[int, int, int], channels: tuple[int, ...], hidden: tuple[int, ...], features: int):
+        c, h, w = shape
+        check_poolings(shape, len(channels))
+        layers = []
+        for c_out in channels:
+            layers += [*normed_conv(c, c_out, 5), nn.MaxPool2d(2)]
+            c, h, w = c_out, h // 2, w // 2
+        layers.append(nn.Flatten())
+        width = c * h * w
+        for out in hidden:
+            layers += [nn.Linear(width, out), nn.BatchNorm1d(out, eps=1e-4), nn.LeakyReLU()]
+            width = out
+        super().__init__(*layers, nn.Linear(width, features))
+
+
 # ---- factories: shape of one row -> module
 
 
@@ -312,6 +377,54 @@ def wrn_16_8(shape):
 def dcgan_autoencoder(shape):
     """DCGAN-type autoencoder: channels 64, 128, 256 and a code of 256 numbers, as GEOM's code has for 32 pixels."""
     return DCGANAutoencoder(shape, (64, 128, 256), 256)
+
+
+def fcn_28(shape):
+    """Fully convolutional network of 128 channels, receptive field 16: FCDD's for Fashion-MNIST."""
+    return FCN28(check_poolings(shape, 2), 128)
+
+
+def fcn_32(shape):
+    """Fully convolutional network of 128 and 256 channels, receptive field 22: FCDD's for CIFAR-10."""
+    return FCN32(check_poolings(shape, 2), 128)
+
+
+def fcn_vgg(shape):
+    """Fully convolutional VGG11 of 64 to 512 channels, receptive field 62: FCDD's for 224 pixels."""
+    return FCNVGG(check_poolings(shape, 3), 64)
+
+
+def fcn(shape):
+    """FCDD's network for the size: `fcn_28` below 32 pixels, `fcn_32` below 64, `fcn_vgg` from there on."""
+    side = min(shape[1:])
+    return (fcn_28 if side < 32 else fcn_32 if side < 64 else fcn_vgg)(shape)
+
+
+def fcn_narrow(shape):
+    """The network of `fcn` with a quarter of its channels, for small machines."""
+    side = min(shape[1:])
+    net, width, poolings = (FCN28, 32, 2) if side < 32 else (FCN32, 32, 2) if side < 64 else (FCNVGG, 16, 3)
+    return net(check_poolings(shape, poolings), width)
+
+
+def dense_cnn(shape):
+    """HSC's network for the size, after FCDD's code: channels 8, 4 below 32 pixels, 32, 64, 128 and a dense layer of
+    512 below 64, five poolings and a dense layer of 1536 from there on. The numbers of features, 32 and 256, are ours.
+    """
+    side = min(shape[1:])
+    if side < 32:
+        return DenseCNN(shape, (8, 4), (), 32)
+    if side < 64:
+        return DenseCNN(shape, (32, 64, 128), (512,), 256)
+    return DenseCNN(shape, (8, 32, 64, 128, 64), (1536,), 256)
+
+
+def check_poolings(shape: tuple[int, int, int], poolings: int) -> int:
+    """Number of channels; refuses images that so many poolings by 2 would leave without a pixel."""
+    c, h, w = shape
+    if min(h, w) < 2**poolings:
+        raise ValueError(f"Images of {h} x {w} are too small for the {poolings} poolings of this network.")
+    return c
 
 
 def features_of(net: nn.Module, shape: tuple[int, ...]) -> int:
