@@ -361,7 +361,7 @@ def canary(point: Json, shape: Sequence[int]) -> dict[str, list[float]]:
     detector._items = lambda x: min(items(x), CANARY_ITEMS)  # 72 transformations of 32 rows would take minutes
     rows = canary_rows(shape)
     _with_encoder(detector, point, rows, **known("Autoencoder"))
-    detector.fit(rows)
+    detector.fit(rows, **({"outliers": 255 - rows} if point.get("watermark") and detector.takes_outliers else {}))
     scores = {
         suffix: detector.set_params(**changes).anomaly_score(rows) for suffix, changes in variants(point["rescore"])
     }

@@ -725,6 +725,15 @@ def test_a_canary_raises_a_nu_that_is_less_than_one_of_its_rows():
     assert raised != sweep.canary(point | {"settings": {"nu": 0.2}}, (5,))
 
 
+def test_a_canary_knows_anomalies_where_the_point_does():
+    point = {"method": "HSC", "settings": {}, "rescore": {}, "seed": 0}
+    alone, known = (sweep.canary(point | more, (1, 32, 32))[""] for more in ({}, {"watermark": "both"}))
+    rows = sweep.canary_rows((1, 32, 32))
+    by_hand = adlib.HSC(epochs=2, batch_size=256, device="cpu").fit(rows, outliers=255 - rows).anomaly_score(rows)
+    np.testing.assert_allclose(known, by_hand, rtol=1e-6)
+    assert not np.allclose(alone, known)
+
+
 def test_a_canary_warms_up_for_one_of_its_steps():
     settings = {"epochs": 60, "warmup_epochs": 50, "ascent_steps": 0}
     point = {"method": "DROCC", "settings": settings, "seed": 0, "rescore": {}}
