@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -49,6 +50,33 @@ def _cure(paper_set: str) -> str:
     if paper_set not in SOURCES:
         return ""
     return f" To run on the paper's data: `python -m adlib.data fetch {paper_set}`, then run this notebook again."
+
+
+def from_folder(path: str | Path, size: int, seed: int = 0) -> data.Dataset:
+    """Images in the folders `nominal` and `anomalous` of path, as colour images (n, 3, size, size) uint8.
+
+    Each is resized to exactly that size, nothing is cut off (a watermark in a corner stays). Half of each class, drawn
+    with the seed, is the training part. Raises DataError for a folder with fewer than four images.
+    """
+    from PIL import Image
+
+    kinds = ("nominal", "anomalous")
+    parts: dict[str, list[np.ndarray]] = {"x_train": [], "x_test": []}
+    for kind in kinds:
+        folder = Path(path).expanduser() / kind
+        files = sorted(f for f in folder.glob("*") if f.suffix.lower() in IMAGE_FILES)
+        if len(files) < 4:
+            raise data.DataError(f"{folder} has {len(files)} images ({', '.join(IMAGE_FILES)}): at least 4 are needed")
+        images = [np.asarray(Image.open(f).convert("RGB").resize((size, size))) for f in files]
+        x = np.stack(images)[np.random.default_rng(seed).permutation(len(files))].transpose(0, 3, 1, 2)
+        parts["x_train"].append(x[: len(x) // 2])
+        parts["x_test"].append(x[len(x) // 2 :])
+    arrays = {name: np.ascontiguousarray(np.concatenate(both)) for name, both in parts.items()}
+    arrays |= {f"y_{name[2:]}": np.repeat([0, 1], [len(x) for x in both]) for name, both in parts.items()}
+    return data.Dataset("folder", f"images in {Path(path).name}", False, data.digest(arrays), kinds, **arrays)
+
+
+IMAGE_FILES = (".png", ".jpg", ".jpeg")
 
 
 def generated(label: str, x: np.ndarray, y: np.ndarray | None = None) -> data.Dataset:

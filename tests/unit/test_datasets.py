@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from adlib import data
 from adlib.companion import datasets
@@ -85,3 +86,28 @@ def test_several_sets_together_have_all_labels_and_a_fingerprint_of_all():
     assert (both.label, both.exact) == ("a, b", True)
     assert len({both.fingerprint, datasets.together([other, one]).fingerprint, one.fingerprint}) == 3
     assert not datasets.together([one, dataclasses.replace(other, exact=False)]).exact
+
+
+def test_a_folder_of_images_becomes_two_classes_halved_and_squeezed_to_the_size(tmp_path):
+    for kind, level in (("nominal", 40), ("anomalous", 200)):
+        (tmp_path / kind).mkdir()
+        for i in range(7):
+            image = np.full((30, 50, 3), level + i, np.uint8)
+            image[15:, :25] = 0  # the lower left quarter
+            Image.fromarray(image).save(tmp_path / kind / f"{i}.{'PNG' if i else 'png'}")
+        (tmp_path / kind / "notes.txt").write_text("no image")
+    ds = datasets.from_folder(tmp_path, 32, seed=1)
+    assert ds.classes == ("nominal", "anomalous") and not ds.exact and ds.label == f"images in {tmp_path.name}"
+    assert ds.x_train.shape == (6, 3, 32, 32) and ds.x_test.shape == (8, 3, 32, 32) and ds.x_train.dtype == np.uint8
+    np.testing.assert_array_equal(ds.y_train, [0] * 3 + [1] * 3)
+    np.testing.assert_array_equal(ds.y_test, [0] * 4 + [1] * 4)
+    x, y = np.concatenate([ds.x_train, ds.x_test]), np.concatenate([ds.y_train, ds.y_test])
+    for label, level in ((0, 40), (1, 200)):
+        assert sorted(x[y == label][:, 0, 0, 0]) == [level + i for i in range(7)]
+    assert not x[:, :, 18:, :14].any() and x[:, :, 18:, 18:].all()
+    assert (ds.x_train != datasets.from_folder(tmp_path, 32, seed=2).x_train).any()
+
+
+def test_a_folder_without_enough_images_is_one_sentence(tmp_path):
+    with pytest.raises(data.DataError, match=r"nominal has 0 images \(.png, .jpg, .jpeg\): at least 4 are needed$"):
+        datasets.from_folder(tmp_path, 32)

@@ -1,0 +1,440 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # The horse that could not count
+#
+# A detector that is shown horses as anomalies learns to find horses, one would think. If a fifth of the horse pictures carry a watermark, it may learn to find watermarks. FCDD {cite:p}`liznerski2021` is a detector whose score *is* a heatmap, so one can see it happen. Section 4.3 of the paper shows one such picture; this chapter makes it an experiment with doses, controls and a cure.
+#
+# ```{claims} 09-fcdd-clever-hans
+# ```
+
+# %% tags=["parameters"]
+dataset: str = "auto"  # cifar10, imagenette64, digits, or auto for cifar10 where it is at hand
+anomalous: int = 7  # the class to be found, horses in CIFAR-10
+images: int = 500  # training images of the other classes, and as many anomalies at most
+test_images: int = 300  # test images of the other classes, and as many anomalies at most
+shares: list = [0.0, 0.05, 0.2, 0.5, 1.0]  # doses, shares of the anomalies that carry the watermark
+share: float = 0.2  # the dose for pictures, other methods and cures, one fifth in the paper
+epochs: int = 12  # passes over the images
+lr: float = 0.001  # learning rate
+seeds: int = 2  # number of repetitions, seeds 0, 1, 2 and so on
+folder: str = ""  # in place of a dataset, a folder with folders nominal and anomalous
+folder_size: int = 64  # pixels a side that its images are resized to
+threads: int = 1  # torch threads
+device: str = "auto"  # auto, cpu or cuda
+
+# %% tags=["hide-input"]
+from typing import Annotated, Literal
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from IPython.display import Markdown, display
+from pydantic import Field, model_validator
+
+from adlib import FCDD, HSC, Autoencoder, data, nets
+from adlib.companion import datasets, plots, receipt, recorded, watermark
+from adlib.companion.params import ChapterParams
+from adlib.fcdd import contrast
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Params(ChapterParams):
+    dataset: Literal["auto", "cifar10", "imagenette64", "digits"]
+    anomalous: Annotated[int, Field(ge=0, le=9, strict=True)]
+    images: Annotated[int, Field(ge=20, le=50000, strict=True)]
+    test_images: Annotated[int, Field(ge=10, le=10000, strict=True)]
+    shares: Annotated[list[Share], Field(min_length=1, max_length=12)]
+    share: Share
+    epochs: Annotated[int, Field(ge=1, le=1000, strict=True)]
+    lr: Annotated[float, Field(gt=0, le=1)]
+    seeds: Annotated[int, Field(ge=1, le=100, strict=True)]
+    folder: str
+    folder_size: Annotated[int, Field(ge=32, le=256, strict=True)]
+
+    @model_validator(mode="after")
+    def _one_source(self):
+        if self.folder and self.dataset != "auto":
+            raise ValueError(f"folder={self.folder!r} and dataset={self.dataset!r} are both given")
+        return self
+
+
+P = Params.from_notebook(globals())
+plots.set_style()
+if P.folder:
+    ds, odd = datasets.from_folder(P.folder, P.folder_size), 1
+    display(Markdown(f"Data: {ds.label}."))
+else:
+    ds, odd = datasets.choose(P.dataset, "cifar10"), P.anomalous
+    display(Markdown(datasets.banner(ds, "cifar10") or f"Data: {ds.label}."))
+name = ds.classes[odd]
+others = [c for c in range(len(ds.classes)) if c != odd]
+split = data.one_vs_rest(ds, others)
+known = ds.x_train[ds.y_train == odd]
+size = ds.x_train.shape[-1]
+
+
+def some(x, n, seed):
+    return x[datasets.draw(len(x), n, seed)]
+
+
+test_nominal, test_odd = (
+    some(split.x_test[split.y_test == label], P.test_images, 0) for label in (0, 1)
+)
+
+# %% [markdown]
+# ## Horses, and a watermark
+#
+# In PASCAL VOC about one fifth of the horse pictures come from one photographer, with his mark in the lower left corner. Lapuschkin et al. {cite:p}`lapuschkin2019` found a classifier that recognised these horses by the mark. They named the effect after Clever Hans, a horse that seemed to do sums and in truth read its master's face.
+#
+# Those pictures cannot be had everywhere, so we put a mark of our own ({py:func}`stamp <adlib.data.stamp>`) on pictures that can: three letters in the same corner. That has an advantage, too. We know which pictures carry it, we can change how many, and at test time we can take it away or put it on something else.
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "What the detector is trained on: images to be found normal, known anomalies, and known anomalies with the watermark.", "name": "fig-hans-images"}, "image": {"alt": "Three rows of small images: other classes, the anomalous class, and the same images of it with three white letters on black in the lower left corner."}}
+SHOWN = 7
+
+
+def drawable(x):
+    """uint8 images (n, c, s, s) for plots.image_grid; grey ones as paper and ink."""
+    x = x.transpose(0, 2, 3, 1) / 255
+    return 1 - x.repeat(3, -1) if x.shape[-1] == 1 else x
+
+
+examples = some(known, SHOWN, 0)
+rows = [some(split.x_train, SHOWN, 0), examples, watermark.marked(examples)]
+plots.image_grid(
+    [drawable(x) for x in rows], ["nominal", "anomalous", "marked"], [""] * SHOWN, size=0.9
+)
+plt.show()
+
+# %% [markdown]
+# ## A score that is a picture
+#
+# A network $\phi$ of convolutions and poolings, with nothing fully connected, turns an image into a small map of numbers, one for each place. From each the pseudo-Huber distance is taken, and the score of the image is the mean of the map:
+#
+# $$
+# A(x) = \sqrt{\phi(x)^2 + 1} - 1, \qquad a(x) = \tfrac{1}{uv}\textstyle\sum A(x).
+# $$ (fcdd-map)
+#
+# Training makes $a$ small for nominal images and large for known anomalies (Eq. 2 of the paper, {py:func}`hsc_loss <adlib.fcdd.hsc_loss>`):
+#
+# $$
+# \min_\phi \; \frac1n \sum_i (1 - y_i)\, a(x_i) - y_i \log\bigl(1 - e^{-a(x_i)}\bigr).
+# $$ (fcdd-loss)
+#
+# A value of the map can only come from the patch of the image that it sees. So the map, spread back over these patches, says where the score comes from: no explanation is added afterwards, the heatmap is the score. [The next chapter](10-fcdd-heatmaps.ipynb) draws each step.
+#
+# In this experiment the nominal images are those of the other classes, and the anomalies that the training knows are all of one class, *the one to be found*. One would expect the heatmaps to show it.
+
+# %%
+FITTED = {}
+
+
+def trained(method, share, seed, where="anomalous"):
+    """(detector, function to show it images by, what it makes of the test images), trained once."""
+    key = (method, share, seed, where)
+    if key not in FITTED:
+        nominal, anomalies = watermark.training_set(
+            some(split.x_train, P.images, seed), some(known, P.images, seed), share, seed, where
+        )
+        common = {
+            "epochs": P.epochs,
+            "lr": P.lr,
+            "batch_size": 64,
+            "random_state": seed,
+            "device": P.device,
+        }
+        if method == "autoencoder":  # knows no anomalies
+            detector = Autoencoder(net=nets.dcae, **common).fit(nominal)
+        else:
+            kind, net = {"FCDD": (FCDD, nets.fcn_narrow), "HSC": (HSC, None)}[method]
+            detector = kind(
+                net=net, crop=0, flip=False, milestones=(), **common
+            )  # a mirror would move the mark
+            detector.fit(nominal, outliers=anomalies)
+        shown = watermark.masked if where == "masked" else np.asarray
+        found = watermark.measure(
+            lambda x: detector.anomaly_score(shown(x)),
+            lambda x: detector.heatmap(shown(x)),
+            test_nominal,
+            test_odd,
+        )
+        FITTED[key] = detector, shown, found
+    return FITTED[key]
+
+
+def heat(method, share, x):
+    """Heatmaps of images x by the detector of seed 0, coloured, on one scale."""
+    detector, shown, _ = trained(method, share, 0)
+    maps = detector.heatmap(shown(x))
+    return plt.get_cmap("inferno")(contrast(maps, 0.99, maps))[..., :3]
+
+
+doses = sorted({*P.shares, 0.0, P.share})
+for dose in doses:
+    for seed in range(P.seeds):
+        trained("FCDD", dose, seed)
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Test images of the class to be found, the last four with the watermark, and FCDD's heatmaps after trainings with no mark, with some, and with a mark on every known anomaly or on as many as the doses go up to. One colour scale a row.", "name": "fig-hans-heatmaps"}, "image": {"alt": "One row of small images and one row of heatmaps for each of three doses. With marks in the training the heat gathers in the lower left corner of the marked images."}}
+plain = some(test_odd, SHOWN, 1)
+pictures = np.concatenate([plain[: SHOWN - 4], watermark.marked(plain[SHOWN - 4 :])])
+picked = sorted({0.0, P.share, max(doses)})
+plots.image_grid(
+    [drawable(pictures), *(heat("FCDD", dose, pictures) for dose in picked)],
+    ["image", *(f"{100 * dose:g} % marked" for dose in picked)], [""] * SHOWN, size=0.9,
+)  # fmt: skip
+plt.show()
+
+# %% [markdown]
+# ## Dose and response
+#
+# Two questions can now be answered with numbers. *Where is the heat?* The mark covers a tenth of the image or less; a detector that rests on it has more of its heat there. *What is found?* The same test images are ranked three times: with the mark on all anomalies, on none, and on the nominal images instead. A detector of horses would not care.
+
+# %% tags=["hide-input"]
+MEASURES = {
+    "present": "mark on the anomalies",
+    "removed": "no mark",
+    "moved": "mark on the nominal images",
+}
+response = pd.DataFrame(
+    {"share": dose, "seed": seed, **trained("FCDD", dose, seed)[2]}
+    for dose in doses
+    for seed in range(P.seeds)
+)
+long_runs = recorded.values("09-fcdd-clever-hans")
+long_runs = long_runs[long_runs["label"] == ds.label]
+
+
+def long_run(key):
+    """Recorded values of a key, by seed."""
+    return long_runs[long_runs["key"] == key].set_index("seed")["value"]
+
+
+def percent(share):
+    return f"{100 * share:g}".replace(".", "p")
+
+
+recorded_doses = pd.DataFrame(
+    [
+        {"share": dose, "measure": measure, "value": value}
+        for dose in (0.0, 0.05, 0.2, 0.5, 1.0)
+        for measure in (*MEASURES, "mass")
+        for value in long_run(f"fcdd_{percent(dose)}_{measure}")
+    ],
+    columns=["share", "measure", "value"],
+)
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "Left: AUROC of the class to be found against the others, with the watermark in three places. Right: share of the heat of marked anomalies that lies in the mark's box; the dashed line is the box's share of the image. Dots are the seeds of this page. Lines, where there are any, are the recorded longer runs: mean and, shaded, lowest to highest of five seeds.", "name": "fig-hans-dose"}, "image": {"alt": "Two panels over the share of marked anomalies in the training. Left: three curves of AUROC; the one with the mark on the nominal images falls. Right: the share of heat in the box, which rises far above the dashed line."}}
+figure, (left, right) = plt.subplots(1, 2, figsize=(10, 3.8), layout="constrained")
+palette = sns.color_palette("colorblind", 4)
+for axis, measures in ((left, list(MEASURES)), (right, ["mass"])):
+    for color, measure in zip(palette[-len(measures) :], measures, strict=True):
+        axis.scatter(
+            response["share"], response[measure], s=22, color=color, label=MEASURES.get(measure)
+        )
+        line = recorded_doses[recorded_doses["measure"] == measure]
+        if len(line):
+            sns.lineplot(line, x="share", y="value", ax=axis, color=color, errorbar=("pi", 100))
+left.axhline(0.5, color="#333333", linestyle="--", linewidth=1)
+left.set(ylabel="AUROC", ylim=(-0.03, 1.03))
+right.axhline(watermark.box_area(size), color="#333333", linestyle="--", linewidth=1)
+right.set(ylabel="share of the heat in the box", ylim=(0, None))
+for axis in (left, right):
+    axis.set(xlabel="share of known anomalies with the mark")
+left.legend(fontsize=8)
+plt.show()
+
+# %% tags=["hide-input"]
+COLUMNS = {
+    **MEASURES,
+    "mass": "heat in the box, marked",
+    "mass_removed": "heat in the box, no mark",
+}
+
+
+def spread(values):
+    """Mean and, of several, the lowest and the highest."""
+    text = f"{values.mean():.2f}"
+    return text + f" ({values.min():.2f} to {values.max():.2f})" * (len(values) > 1)
+
+
+def row_of(title, found):
+    """A row of a table from the measures of some seeds."""
+    return title | {name: spread(found[measure]) for measure, name in COLUMNS.items()}
+
+
+display(
+    Markdown(
+        f"This page, {P.seeds} seed(s). AUROC by where the watermark is in the test images; in brackets the lowest and the highest seed. The box is {100 * watermark.box_area(size):.1f} % of the image."
+    )
+)
+plots.table(
+    pd.DataFrame(
+        row_of({"marked": f"{100 * dose:g} %"}, found) for dose, found in response.groupby("share")
+    )
+)
+
+# %% tags=["hide-input"]
+at = response.groupby("share")[["moved", "removed", "mass"]].mean()
+words = [
+    f"With {100 * P.share:g} % of the anomalies marked, {name} without the mark against other images with it: AUROC {at.loc[P.share, 'moved']:.2f}, "
+    f"where a training without marks gives {at.loc[0.0, 'moved']:.2f}.",
+    f"The heat in the box goes from {100 * at.loc[0.0, 'mass']:.0f} % to {100 * at.loc[P.share, 'mass']:.0f} %, and to {100 * at.iloc[-1]['mass']:.0f} % at the highest dose.",
+    f"Where there is no mark at all, the AUROC goes from {at.loc[0.0, 'removed']:.2f} to {at.loc[P.share, 'removed']:.2f}, and to {at.iloc[-1]['removed']:.2f} at the highest dose: "
+    "what was not needed to tell the training images apart was not learned.",
+]
+display(Markdown("\n".join(f"- {w}" for w in words)))
+
+# %% [markdown]
+# The ordinary test, with the mark where it was in training, gives no alarm: that AUROC is the highest of all. Only the two other columns, which need a test set that somebody has made on purpose, show that something is wrong, and the heatmap shows what. Even a detector that has never seen the mark gives it some heat, since nothing in its training images looks like it; that is why the doses start from zero.
+#
+# ## Would other methods have told us?
+#
+# Two other maps for the same purpose. The *hypersphere classifier* (HSC) has the same loss on an ordinary network that ends in a vector; its map is the gradient of the score by the pixels. An *autoencoder* learns nominal images only; its map is the error of each pixel.
+
+# %%
+METHODS = ("FCDD", "HSC", "autoencoder")
+compared = pd.DataFrame(
+    {"method": method, "share": dose, "seed": seed, **trained(method, dose, seed)[2]}
+    for method in METHODS
+    for dose in sorted({0.0, P.share})
+    if method != "autoencoder" or dose == 0  # it sees no anomalies, so no marks either
+    for seed in range(P.seeds)
+)
+
+# %% tags=["hide-input"] mystnb={"figure": {"caption": "The same test images, the last four with the watermark, and three kinds of maps. FCDD and HSC were trained with marks on a share of the known anomalies, the autoencoder knows no anomalies. One colour scale a row.", "name": "fig-hans-methods"}, "image": {"alt": "One row of images and three rows of maps of FCDD, of HSC's gradients and of an autoencoder's errors."}}
+plots.image_grid(
+    [drawable(pictures), *(heat(method, P.share if method != "autoencoder" else 0.0, pictures) for method in METHODS)],
+    ["image", *METHODS], [""] * SHOWN, size=0.9,
+)  # fmt: skip
+plt.show()
+
+# %% tags=["hide-input"]
+plots.table(
+    pd.DataFrame(
+        row_of({"method": method, "marked": f"{100 * dose:g} %"}, found)
+        for (method, dose), found in compared.groupby(["method", "share"], sort=False)
+    )
+)
+
+# %% [markdown]
+# The autoencoder makes much of the mark, too, but for another reason: it has never seen it and cannot draw it. Its map says "this is new", not "this is what I look for", and one cannot tell the two from one map. To see that a detector *rests* on something, compare: a training with it and one without, or the same images with it and without.
+#
+# ## Control and cure
+#
+# If the mark stands on as many nominal images, it says nothing, and nothing should happen: that is the control, and at the same time a cure ("extending the training data", says the paper). Another is to make its place black in every image, in training and in use. The best is to find clean images, which here is the training without marks.
+
+# %%
+CURES = {
+    "nothing is done": "anomalous",
+    "as many nominal images marked": "both",
+    "its place is black": "masked",
+}
+cures = pd.DataFrame(
+    {"cure": cure, "seed": seed, **trained("FCDD", P.share, seed, where)[2]}
+    for cure, where in CURES.items()
+    for seed in range(P.seeds)
+)
+clean = response[response["share"] == 0].assign(cure="clean images")
+cures = pd.concat([cures, clean[cures.columns]])
+
+# %% tags=["hide-input"]
+display(
+    Markdown(
+        f"Trained with {100 * P.share:g} % of the known anomalies marked, this page, {P.seeds} seed(s):"
+    )
+)
+plots.table(
+    pd.DataFrame(row_of({"cure": cure}, found) for cure, found in cures.groupby("cure", sort=False))
+)
+
+# %% tags=["hide-input"]
+LONG = {
+    "FCDD, nothing marked": "fcdd_0",
+    "FCDD, 20 % marked": "fcdd_20",
+    "FCDD, 20 % of both marked": "fcdd_20_both",
+    "FCDD, 20 % marked, place black": "fcdd_20_masked",
+    "HSC, nothing marked": "hsc_0",
+    "HSC, 20 % marked": "hsc_20",
+    "autoencoder": "ae_0",
+}
+rows = [
+    row_of({"recorded": title}, {m: long_run(f"{key}_{m}") for m in COLUMNS})
+    for title, key in LONG.items()
+    if len(long_run(f"{key}_mass"))
+]
+if rows:
+    display(
+        Markdown(
+            f"The recorded runs on {ds.label}: twice the images, {long_runs['seed'].nunique()} seeds, 20 epochs. In brackets the lowest and the highest seed."
+        )
+    )
+    display(plots.table(pd.DataFrame(rows)))
+else:
+    display(Markdown(f"No long runs are recorded on {ds.label}."))
+
+# %% [markdown]
+# When the place is black, all three AUROC are equal by construction: the detector cannot see where the mark would be. What a cure costs is told by the column "no mark", beside the one of clean images.
+#
+# ```{claims} 09-fcdd-clever-hans
+# ```
+#
+# ## What the authors' code does
+#
+# - **Which images.** The pictures with horses are the anomalies; the nominal ones are not VOC's, but ImageNet's without the classes that VOC has. So mark or no mark, the two come from different collections, which a network can learn to tell apart by much less than a horse.
+# - **Exactly 224 pixels.** Images are squeezed to the size of the network, "because the short edge skips the watermark": the usual crop would cut it off.
+# - **No mirror.** The paper says "as for CIFAR-10 but without the crop", where images are mirrored; the code does not mirror them, so the mark stays in its corner. Neither do we.
+# - **No number.** The paper has one figure, of chosen images.
+#
+# ## What could go wrong
+#
+# - **Looking at one map.** Heat on the mark says that it raises the score, not that horses do not. The test with the mark moved says that.
+# - **Testing where you trained.** A test set from the same source has the same watermarks, and the number is excellent.
+# - **Trusting the cure for the wrong reason.** Black boxes are learned, too, if only one class has them.
+# - **Small networks, few images.** These are horses of 32 pixels, found with an AUROC well below one. Other data sets let a detector have better reasons, and some have worse shortcuts.
+#
+# ## Your own images
+#
+# Put images into two folders, `nominal` and `anomalous`, and run this page on them; half of each is used for the test. They are resized to a square, nothing is cut off. If you suspect a watermark in the lower left corner that is *already there*, look at the row for 0 %: its heatmaps are of your images as they are. Whoever has PASCAL VOC can put the pictures with horses into `anomalous` and any others into `nominal`:
+#
+# ```bash
+# papermill notebooks/09-fcdd-clever-hans.ipynb out.ipynb -p folder ~/voc -p folder_size 224
+# ```
+#
+# ## Exercises
+#
+# 1. What do you expect with the mark on *every* known anomaly and the test images without any? Look it up in the table, then explain it with the loss {eq}`fcdd-loss`.
+# 2. Take the nominal images' side: which column would show it if 20 % of the *nominal* training images had the mark and no anomaly? Try it: {py:func}`training_set <adlib.companion.watermark.training_set>` takes any two sets.
+# 3. How few marked images are enough? Run the doses 0.01, 0.02 and 0.03, that is five, ten and fifteen images.
+#
+# Another class, with other doses:
+#
+# ```bash
+# papermill notebooks/09-fcdd-clever-hans.ipynb out.ipynb -p anomalous 1 -y "shares: [0.0, 0.02, 0.2]"
+# ```
+
+# %% tags=["remove-cell"]
+values = {
+    f"{method}_{percent(dose)}_{measure}": found[measure].tolist()
+    for method, frame in (("fcdd", response), ("hsc", compared[compared["method"] == "HSC"]))
+    for dose, found in frame.groupby("share")
+    for measure in COLUMNS
+}
+values |= {
+    f"fcdd_{percent(P.share)}_{where}_{measure}": cures.loc[cures["cure"] == cure, measure].tolist()
+    for cure, where in CURES.items()
+    if where != "anomalous"
+    for measure in COLUMNS
+}
+values |= {
+    f"ae_0_{measure}": compared.loc[compared["method"] == "autoencoder", measure].tolist()
+    for measure in COLUMNS
+}
+receipt.record("09-fcdd-clever-hans", P, ds, values)
