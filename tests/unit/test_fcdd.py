@@ -231,7 +231,7 @@ def test_confetti_lies_in_spots_and_leaves_the_rest_alone(shape):
     out, kept = confetti(x, generator(1)), x.clone()
     assert out.shape == shape and out.min() >= 0 and out.max() <= 1 and torch.equal(x, kept)
     touched = (out != x).any(1).float().mean((1, 2))
-    assert (touched > 0).all() and touched.mean() < 0.4 and (touched < 0.1).any()
+    assert (touched > 0).all() and touched.mean() < 0.3
     strongly = ((out - x).abs() > 0.02).any(1).float().mean()
     assert 0.05 < strongly < 0.2  # the code's: 0.116
 
@@ -321,13 +321,14 @@ def test_squares_are_found(detectors, new, name):
     assert roc_auc_score(np.repeat([0, 1], 60), scores) > 0.95
 
 
-@pytest.mark.parametrize("name", ["FCDD", "masks"])
-def test_heatmaps_lie_on_the_squares(detectors, new, name):
+@pytest.mark.parametrize("name,times", [("FCDD", 2.5), ("masks", 5)])
+def test_heatmaps_lie_on_the_squares(detectors, new, name, times):
+    """The map has as many times the mass in the square as its area says; a value spreads over 16 pixels, though."""
     _, anomalous, masks = new
     maps = detectors[name].heatmap(anomalous)
     assert maps.shape == (60, 28, 28) and maps.dtype == np.float32 and (maps >= 0).all()
     share = (maps * masks).sum((1, 2)) / maps.sum((1, 2))
-    assert share.mean() > 5 * masks.mean()  # of the area
+    assert share.mean() > times * masks.mean() and pixel_auroc(masks, maps, True) > 0.9
 
 
 def test_masks_make_heatmaps_sharper(detectors, new):
