@@ -239,10 +239,7 @@ class HSC(Detector):
 
     def heatmap(self, X) -> np.ndarray:
         """Heatmap of each image of X, (n, h, w) float32: absolute gradient of the score by the pixels, summed over the
-        channels and blurred with the Gaussian of width `sigma` (Section 4; Simonyan et al. 2013)."""
-        return self._heatmaps(X)
-
-    def _heatmaps(self, X) -> np.ndarray:
+        channels and blurred with the Gaussian of width `sigma` (Section 4; Simonyan et al. 2013). No contrast."""
         check_is_fitted(self)
         self._validate_params()
         x = self._check(X, reset=False)
@@ -349,7 +346,7 @@ class FCDD(HSC):
     def heatmap(self, X) -> np.ndarray:
         """Heatmap of each image of X, (n, h, w) float32: the map upsampled by `upsample_heatmap` with the paper's
         density and width `sigma` (Algorithm 1). No contrast: see `contrast`."""
-        return self._heatmaps(X)
+        return super().heatmap(X)
 
     @torch.no_grad()
     def _heat(self, batch):

@@ -523,6 +523,12 @@ def test_side_information_that_does_not_fit(x, side, words):
     assert "\n" not in str(caught.value)
 
 
+def test_masks_with_amp_come_close():
+    plain, amp = (fitted(masks=True, epochs=2, amp=amp) for amp in (False, True))
+    assert plain.history_ != amp.history_
+    np.testing.assert_allclose(plain.history_, amp.history_, rtol=0.05)
+
+
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.float16, np.int64])
 def test_masks_of_any_type(dtype):
     x, (outliers, masks) = image_rows(12), squares(4, 0, anomalous=True)
