@@ -125,8 +125,9 @@ def contrast(maps: np.ndarray, quantile: float, reference: np.ndarray | None = N
     maps = np.asarray(maps, dtype=np.float64)
     scale = maps.reshape(len(maps), -1) if reference is None else np.asarray(reference, dtype=np.float64).reshape(1, -1)
     low = scale.min(1).reshape(-1, 1, 1)
-    top = (np.quantile(scale, quantile, axis=1).reshape(-1, 1, 1) - low).clip(np.finfo(np.float64).tiny)
-    return ((maps - low) / top).clip(0, 1).astype(np.float32)
+    top = np.quantile(scale, quantile, axis=1).reshape(-1, 1, 1) - low
+    above = (maps > low).astype(np.float64)  # where so many pixels are at the minimum that the quantile is too
+    return np.divide(maps - low, top, out=above, where=top > 0).clip(0, 1).astype(np.float32)
 
 
 # ---- anomalies made up
@@ -185,7 +186,7 @@ def crop_and_flip(x: torch.Tensor, crop: int, flip: bool, generator: torch.Gener
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class HSC(Detector):
-    """Hypersphere classifier (Ruff et al. 2020a; Liznerski et al. 2021, Eq. 1): normal images near a centre, others far.
+    """Hypersphere classifier: images near a centre are normal (Ruff et al. 2020a; Liznerski et al. 2021, Eq. 1).
 
     `fit(X, outliers=...)`: in each step every image of the batch is replaced with probability 0.5 by an outlier, drawn
     afresh with replacement; an epoch still passes over X once (Appendix E). The loss is a mean over the whole batch, so
@@ -238,10 +239,7 @@ class HSC(Detector):
 
     def heatmap(self, X) -> np.ndarray:
         """Heatmap of each image of X, (n, h, w) float32: absolute gradient of the score by the pixels, summed over the
-        channels and blurred with the Gaussian of width `sigma` (Section 4; Simonyan et al. 2013)."""
-        return self._heatmaps(X)
-
-    def _heatmaps(self, X) -> np.ndarray:
+        channels and blurred with the Gaussian of width `sigma` (Section 4; Simonyan et al. 2013). No contrast."""
         check_is_fitted(self)
         self._validate_params()
         x = self._check(X, reset=False)
@@ -348,7 +346,7 @@ class FCDD(HSC):
     def heatmap(self, X) -> np.ndarray:
         """Heatmap of each image of X, (n, h, w) float32: the map upsampled by `upsample_heatmap` with the paper's
         density and width `sigma` (Algorithm 1). No contrast: see `contrast`."""
-        return self._heatmaps(X)
+        return super().heatmap(X)
 
     @torch.no_grad()
     def _heat(self, batch):

@@ -17,9 +17,15 @@ CASES = {
     "DROCC-images": ("DROCC", {"ascent_steps": 2, "ascent_step": 1.0}, (3, 32, 32)),
     "DROCCLF": ("DROCCLF", {"ascent_steps": 2, "ascent_step": 1.0, "project_every": 1}, (1, 28, 28)),
     "DROCCOE": ("DROCCOE", {"ascent_steps": 0}, (5,)),
+    "FCDD-confetti": ("FCDD", {}, (3, 32, 32)),
+    "FCDD-outliers": ("FCDD", {}, (1, 28, 28), "outliers"),
+    "FCDD-masks": ("FCDD", {"crop": 0, "flip": False}, (3, 64, 64), "outliers", "masks"),
+    "FCDD-masks-cropped": ("FCDD", {"net": nets.fcn_narrow}, (3, 32, 32), "outliers", "masks"),
     "GEOM-simple": ("GEOM", {"score": "simple", "net": nets.small_cnn}, (1, 32, 32)),
     "GEOM-dirichlet": ("GEOM", {"table": transform_table(32, 8, turns=(0, 1))}, (3, 32, 32)),
     "GOAD": ("GOAD", {"transformations": 6}, (5,)),
+    "HSC": ("HSC", {}, (1, 28, 28)),
+    "HSC-outliers": ("HSC", {}, (3, 32, 32), "outliers"),
     "NS-count": ("NoveltyNormalization", {}, (1, 28, 28)),
     "OCNN-linear": ("OCNN", {}, (5,)),
     "OCNN-cosine": ("OCNN", {"activation": "cosine", "net": nets.lenet}, (1, 28, 28)),
@@ -32,7 +38,7 @@ CASES = {
 
 def test_every_trained_method_is_here():
     trained = {name for name, method in METHODS.items() if hasattr(method(), "epochs")}
-    assert trained == {name for name, _, _ in CASES.values()}
+    assert trained == {case[0] for case in CASES.values()}
 
 
 def fake_cuda(module: torch.nn.Module, mode: FakeTensorMode):
@@ -46,14 +52,18 @@ def fake_cuda(module: torch.nn.Module, mode: FakeTensorMode):
                         store[name] = torch.nn.Parameter(fake.cuda()) if store is part._parameters else fake.cuda()
 
 
-def forward(detector, shape):
-    """Run loss and score of an untrained detector on fake CUDA tensors; their devices' types."""
+def forward(detector, shape, *given):
+    """Run loss and score of an untrained detector, `given` to its fit, on fake CUDA tensors; their devices' types."""
     detector.shape_in_, detector.device_ = shape, torch.device("cuda")
     detector.model_ = detector._build(shape, torch.device("cpu"))
     mode = FakeTensorMode()
     fake_cuda(detector.model_, mode)
     with mode, torch.no_grad():
         x = torch.empty(4, 3, *shape, device="cuda")[:, 0]
+        if "outliers" in given:
+            detector._outliers = torch.empty(5, *shape, dtype=torch.uint8, device="cuda")
+        if "masks" in given:
+            detector._masks = torch.empty(5, *shape[1:], device="cuda")
         index = torch.zeros(4, dtype=torch.int64, device="cuda")
         loss = detector._loss(detector._draw(x, index, None))
         return {loss.device.type, detector._score(x).device.type}
@@ -61,10 +71,10 @@ def forward(detector, shape):
 
 @pytest.mark.parametrize("case", CASES)
 def test_forward_on_fake_cuda(case, monkeypatch):
-    name, settings, shape = CASES[case]
+    name, settings, shape, *given = CASES[case]
     # backward passes need a real device; a gradient has the shape and the device of its tensor
     monkeypatch.setattr(torch.autograd, "grad", lambda output, x: (torch.ones_like(x),))
-    assert forward(METHODS[name](**settings), shape) == {"cuda"}
+    assert forward(METHODS[name](**settings), shape, *given) == {"cuda"}
 
 
 def test_a_stray_cpu_tensor_is_caught():
