@@ -22,6 +22,7 @@ GOOD = {  # values that even a smoke run brings well above guessing, unless a sc
     "06-drocc-tabular": r"page_auroc_\w+_(ocsvm|lof|iforest|knn)_\w+",
     "07-ocnn-quantile": r"example_minimum_at",  # it scores nothing
     "08-ocnn-synthetic": r"auroc_fresh_(cosine|ocsvm_rbf)",
+    "09-fcdd-clever-hans": r"(fcdd|hsc)_0_removed|fcdd_20_masked_(present|removed|moved)",
 }
 
 
