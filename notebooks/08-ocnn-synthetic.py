@@ -534,7 +534,9 @@ def in_words(values):
     """Mean and, of several seeds, the lowest and the highest; nothing of none."""
     if values.empty:
         return ""
-    return f"{values.mean():.1f}" + f" ({values.min():.1f} to {values.max():.1f})" * (len(values) > 1)
+    return f"{values.mean():.1f}" + f" ({values.min():.1f} to {values.max():.1f})" * (
+        len(values) > 1
+    )
 
 
 def classes_of(name, rival):
@@ -565,12 +567,19 @@ figure, axes = plt.subplots(2, 1, figsize=(8, 7.2), layout="constrained", sharex
 for axis, (key, title) in zip(axes, PRINTED_SETS.items(), strict=True):
     ours = long_runs.groupby("key")["value"].mean()
     cells[title] = pd.DataFrame(
-        {name: 100 * ours.reindex(classes_of(key, rival)).to_numpy() for rival, (_, name) in RIVALS.items()}
+        {
+            name: 100 * ours.reindex(classes_of(key, rival)).to_numpy()
+            for rival, (_, name) in RIVALS.items()
+        }
     )
     theirs = pd.DataFrame(
         {name: paper_cells(key, method) for method, name in RIVALS.values()}, index=range(10)
     )
-    labels = [str(c) for c in range(10)] if key == "mnist" else printed.loc[printed["dataset"] == title, "cls"].str.lower().unique()
+    labels = (
+        [str(c) for c in range(10)]
+        if key == "mnist"
+        else printed.loc[printed["dataset"] == title, "cls"].str.lower().unique()
+    )
     sns.heatmap(
         (cells[title] - theirs).fillna(0), annot=cells[title].fillna(0), mask=cells[title].isna(), fmt=".0f", cmap="RdBu",
         center=0, vmin=-40, vmax=40, linewidths=1, ax=axis, yticklabels=labels, cbar_kws={"label": "ours minus paper"},
@@ -664,8 +673,30 @@ axis.axhline(50, color="#333333", linestyle="--", linewidth=1)
 axis.set(xscale="log")
 plt.show()
 
+# %% tags=["hide-input"]
+together = {
+    name: by_seed([f"signs_together_{rival}_s{STEPS[-1]}"]).mean()
+    for rival, (_, name) in SIGNS.items()
+}
+together = pd.Series(together).dropna()
+words = []
+if {"RCAE", "DCAE"} <= set(together.index):
+    words.append(
+        f"Together, {together.idxmax()} comes first with {together.max():.1f}; RCAE minus the others: "
+        + ", ".join(f"{name} {together['RCAE'] - value:+.1f}" for name, value in together.items() if name != "RCAE")
+    )  # fmt: skip
+if len(curves):
+    by_size = curves.groupby("change of a pixel (of 255)")["AUROC in %"].mean()
+    words.append(
+        f"Apart, the mean over the methods goes from {by_size.iloc[-1]:.1f} for the shortest attack to {by_size.iloc[0]:.1f} for the longest"
+    )
+worse = [name for name, value in together.items() if value < 50]
+if worse:
+    words.append("Together, worse than chance: " + ", ".join(worse))
+display(Markdown("\n".join(f"- {w}." for w in words) or "Not recorded yet."))
+
 # %% [markdown]
-# STOPWORDS
+# What stays of a short attack is noise over the whole sign, and whatever compares pixels can see it. The longer the attack, the closer all methods should come to a coin. So one number for each method, as in the paper's Table 4, says as much about the attack as about the methods, and without the length of the attack it cannot be compared; ours stand beside it for the order of the methods alone.
 #
 # ```{claims} ocnn-signs-ocsvm ocnn-signs-dcae ocnn-signs-rcae ocnn-signs-ocnn ocnn-signs-svdd ocnn-signs-soft ocnn-signs-if ocnn-signs-rcae-over-svdd ocnn-signs-rcae-over-ocnn ocnn-signs-rcae-over-dcae
 # ```

@@ -272,7 +272,7 @@ def row_of(title, found):
 
 display(
     Markdown(
-        f"This page, {P.seeds} seed(s). AUROC by where the watermark is in the test images; in brackets the lowest and the highest seed. The box is {100 * watermark.box_area(size):.1f} % of the image."
+        f"This page, seeds: {P.seeds}. AUROC by where the watermark is in the test images; in brackets the lowest and the highest seed. The box is {100 * watermark.box_area(size):.1f} % of the image."
     )
 )
 plots.table(
@@ -292,7 +292,7 @@ words = [
 display(Markdown("\n".join(f"- {w}" for w in words)))
 
 # %% [markdown]
-# The ordinary test set comes from where the training set came from, with the mark on the anomalies, and its AUROC gives no alarm; it gets better with every dose. Only the other two columns show that something is wrong, and they need test images that somebody has made on purpose. The heatmap shows what it is, without any.
+# The ordinary test set comes from where the training set came from, with the mark on the anomalies, and its AUROC gives no alarm, whatever the dose. Only the other two columns show that something is wrong, and they need test images that somebody has made on purpose. The heatmap shows what it is, without any.
 #
 # At the full dose the network has lost the class itself: once the mark tells the training images apart, the loss is small and nothing else needs to be learned. A detector that has never seen the mark may give it heat all the same, since it is like nothing in its training images; that is why the doses start from zero.
 #
@@ -349,7 +349,7 @@ cures = pd.concat([cures, clean[cures.columns]])
 # %% tags=["hide-input"]
 display(
     Markdown(
-        f"Trained with {100 * P.share:g} % of the known anomalies marked, this page, {P.seeds} seed(s):"
+        f"Trained with {100 * P.share:g} % of the known anomalies marked, on this page, seeds: {P.seeds}:"
     )
 )
 plots.table(
