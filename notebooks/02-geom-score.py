@@ -247,7 +247,7 @@ order = list(runs["method"].unique())
 
 
 def spread(values):
-    return f"{values.mean():.3f} ({values.min():.3f} to {values.max():.3f})"
+    return plots.spread(values, 3)
 
 
 by_class = runs.pivot_table(
@@ -528,9 +528,7 @@ def cell(key):
     """A recorded AUROC in percent, with the smallest and largest seed; "" if there is none."""
     if key not in recorded_mean:
         return ""
-    values = 100 * long_runs.get_group(key)
-    text = f"{values.mean():.1f}"
-    return text + f" ({values.min():.1f} to {values.max():.1f})" * (len(values) > 1)
+    return plots.spread(100 * long_runs.get_group(key), 1)
 
 
 def say(*sentences, when):

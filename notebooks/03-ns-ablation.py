@@ -259,7 +259,7 @@ order = [*VARIANTS, "OC-SVM, raw", "KDE"]
 
 
 def spread(values):
-    return f"{values.mean():.3f} ({values.min():.3f} to {values.max():.3f})"
+    return plots.spread(values, 3)
 
 
 by_class = runs.pivot_table(
@@ -431,14 +431,6 @@ def seeds_of(name, variant, classes=range(10)):
     return 100 * some.mean()[some.size() == len(keys)]
 
 
-def cell(values):
-    """Mean, lowest and highest of some numbers as a text; "" if there are none."""
-    if len(values) == 0:
-        return ""
-    text = f"{values.mean():.1f}"
-    return text + f" ({values.min():.1f} to {values.max():.1f})" * (len(values) > 1)
-
-
 ablation = [
     {"model": row, "min and max": reading}
     | {
@@ -446,7 +438,7 @@ ablation = [
         for name, title in NAMES.items()
         for column, text in {
             f"{title}, paper": f"{table_4[title, row]:.2f}",
-            f"{title}, ours": cell(seeds_of(name, variant)),
+            f"{title}, ours": plots.spread(seeds_of(name, variant), 1),
         }.items()
     }
     for variant, (row, reading) in ROWS.items()
@@ -543,7 +535,7 @@ READINGS = {
 readings = [
     {"": words}
     | {
-        f"normal: {c}": cell(some[some.index == 0])
+        f"normal: {c}": plots.spread(some[some.index == 0], 1)
         for c in (1, 3, 8)
         for some in [seeds_of("mnist", variant, [c])]
     }
@@ -571,7 +563,7 @@ def by_class_beside(name, table, classes):
             ours = seeds_of(name, variant, range(10) if c is None else [c])
             there = word in printed.index and method in printed  # Table 3 has means
             value = f"{printed.loc[word, method]:.1f}" if there else ""
-            row |= {f"{method}, paper": value, f"{method}, ours": cell(ours)}
+            row |= {f"{method}, paper": value, f"{method}, ours": plots.spread(ours, 1)}
         rows.append(row)
     return plots.table(pd.DataFrame(rows))
 
@@ -606,13 +598,13 @@ three = [
         "method": row,
         "min and max": reading,
         "paper": f"{table_5[row]:.1f}",
-        "ours": cell(seeds_of("cifar10", variant, ["2_3_5"])),
+        "ours": plots.spread(seeds_of("cifar10", variant, ["2_3_5"]), 1),
     }
     for variant, (row, reading) in ROWS.items()
 ]
 singles = {"Deep SVDD": ["2_3_5"], "Deep SVDD, one class at a time, mean": [2, 3, 5]}
 for method, classes in singles.items():
-    ours = cell(seeds_of("cifar10", "svdd", classes))
+    ours = plots.spread(seeds_of("cifar10", "svdd", classes), 1)
     three.append({"method": method, "min and max": "", "paper": "", "ours": ours})
 plots.table(pd.DataFrame(three))
 

@@ -208,9 +208,7 @@ PAPER_NAMES = {
 
 
 def spread(values):
-    values = 100 * values
-    text = f"{values.mean():.1f}"
-    return text + f" ({values.min():.1f} to {values.max():.1f})" * (len(values) > 1)
+    return plots.spread(100 * values, 1)
 
 
 def row(name, v):
@@ -505,7 +503,7 @@ table_4 = papers.table("goyal2020", 4).set_index(["method", "cls"])["value"]
 
 def cell(key):
     values = long_runs[long_runs["key"] == key]["value"]
-    return spread(values) if len(values) else ""
+    return spread(values)
 
 
 rows = []

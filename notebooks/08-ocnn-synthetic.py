@@ -209,11 +209,6 @@ MEASURES = [
 ]
 
 
-def spread(values):
-    text = f"{values.mean():.2f}"
-    return text + f" ({values.min():.2f} to {values.max():.2f})" * (len(values) > 1)
-
-
 def endings(values):
     counts = values[values != ""].value_counts()
     return ", ".join(f"{name} {count}" for name, count in counts.items())
@@ -227,7 +222,7 @@ display(
 plots.table(
     pd.DataFrame(
         {"method": name}
-        | {measure: spread(some[measure]) for measure in MEASURES}
+        | {measure: plots.spread(some[measure], 2) for measure in MEASURES}
         | {"ended": endings(some["ended"])}
         for name, some in runs.groupby("method", sort=False)
     )
@@ -530,15 +525,6 @@ def by_seed(keys):
     return 100 * some.mean()[some.count() == len(keys)]
 
 
-def in_words(values):
-    """Mean and, of several seeds, the lowest and the highest; nothing of none."""
-    if values.empty:
-        return ""
-    return f"{values.mean():.1f}" + f" ({values.min():.1f} to {values.max():.1f})" * (
-        len(values) > 1
-    )
-
-
 def classes_of(name, rival):
     return [f"auroc_{name}_{c}_{rival}" for c in range(10)]
 
@@ -549,7 +535,7 @@ for rival, (method, name) in RIVALS.items():
     for key, title in PRINTED_SETS.items():
         theirs, ours = paper_cells(key, method), by_seed(classes_of(key, rival))
         row[f"{title}, paper"] = theirs.mean() if len(theirs) else np.nan
-        row[f"{title}, ours"] = in_words(ours)
+        row[f"{title}, ours"] = plots.spread(ours, 1)
         n_seeds[title] = min(len(ours), n_seeds.get(title, len(ours)))
     rows.append(row)
 display(
@@ -631,9 +617,11 @@ signs = papers.table("chalapathy2018", 4).set_index("method")["value"]
 rows = []
 for rival, (method, name) in SIGNS.items():
     row = {"method": name, "paper": signs.get(method, np.nan)}
-    row["together"] = in_words(by_seed([f"signs_together_{rival}_s{STEPS[-1]}"]))
+    row["together"] = plots.spread(
+        by_seed([f"signs_together_{rival}_s{STEPS[-1]}"]), 1
+    )
     for steps in STEPS:
-        row[f"apart, {steps:,}"] = in_words(by_seed([f"signs_apart_{rival}_s{steps}"]))
+        row[f"apart, {steps:,}"] = plots.spread(by_seed([f"signs_apart_{rival}_s{steps}"]), 1)
     rows.append(row)
 attack = {steps: by_seed([f"signs_apart_if_rms_s{steps}"]) / 100 for steps in STEPS}
 right = by_seed(["signs_apart_if_accuracy"])

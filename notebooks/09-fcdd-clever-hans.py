@@ -259,15 +259,9 @@ COLUMNS = {
 }
 
 
-def spread(values):
-    """Mean and, of several, the lowest and the highest."""
-    text = f"{values.mean():.2f}"
-    return text + f" ({values.min():.2f} to {values.max():.2f})" * (len(values) > 1)
-
-
 def row_of(title, found):
     """A row of a table from the measures of some seeds."""
-    return title | {name: spread(found[measure]) for measure, name in COLUMNS.items()}
+    return title | {name: plots.spread(found[measure], 2) for measure, name in COLUMNS.items()}
 
 
 display(

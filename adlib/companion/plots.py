@@ -1,7 +1,7 @@
 """The look of the book's figures and tables."""
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from io import BytesIO
 
@@ -21,6 +21,15 @@ def set_style() -> None:
 def table(frame: pd.DataFrame, decimals: int = 3):
     """A frame as a table without index column; numbers with that many decimals."""
     return frame.style.hide(axis="index").format(precision=decimals, na_rep="")
+
+
+def spread(values: Iterable[float], decimals: int) -> str:
+    """Mean and, of several, "(lowest to highest)"; "" of none."""
+    values = np.array(list(values), float)
+    if not len(values):
+        return ""
+    mean, low, high = (f"{value:.{decimals}f}" for value in (values.mean(), values.min(), values.max()))
+    return mean if len(values) == 1 else f"{mean} ({low} to {high})"
 
 
 def image_grid(

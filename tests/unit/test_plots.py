@@ -6,6 +6,7 @@ import matplotlib
 
 matplotlib.use("agg")
 
+import numpy as np
 from matplotlib import pyplot as plt
 
 from adlib.companion import plots
@@ -33,3 +34,9 @@ def test_stepper_shows_one_figure_at_a_time():
 
 def test_stepper_is_the_same_each_time():
     assert plots.stepper({"a": drawn(1)}, "x", "y").data == plots.stepper({"a": drawn(1)}, "x", "y").data
+
+
+def test_spread_says_the_mean_and_of_several_the_lowest_and_the_highest():
+    assert plots.spread([1.0, 4.0, 2.5], 1) == "2.5 (1.0 to 4.0)"
+    assert plots.spread(np.array([0.123]), 2) == "0.12"
+    assert plots.spread([], 2) == ""
