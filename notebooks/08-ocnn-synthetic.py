@@ -604,7 +604,7 @@ display(Markdown("\n".join(f"- {w}." for w in words) or "Not all is recorded yet
 #
 # The last experiment looks for *adversarial examples*: images that were changed until a classifier errs. 100 stop signs of the German benchmark are attacked and join 1,050 that are as they were. The attack (the boundary attack of Brendel et al. {cite:p}`brendel2018`) sees nothing of the classifier but its answers. It starts from a stop sign under so much noise that the classifier takes it for another sign, and walks back towards the original for as long as the answer stays wrong. The longer it walks, the less there is to see of it.
 #
-# The authors' examples were never published, and the paper does not say how long the attack ran. So ours are made by {py:mod}`adlib.companion.attacked`, with a classifier of our own, and for three lengths. A tenth of the border is cut off each sign; network and decay are the paper's. All of this is recorded, since the attack takes minutes; pictures of the signs cannot be shown here.
+# The authors' examples were never published, and the paper does not say how long the attack ran. So ours are made by {py:mod}`adlib.companion.attacked`, with a classifier of our own, and for three lengths. A tenth is cut off on each side, from images that are 32 pixels already and are enlarged to that again; network and decay are the paper's. All of this is recorded, since the attack takes minutes; pictures of the signs cannot be shown here.
 
 # %% tags=["hide-input"]
 SIGNS = {  # key: (method in Table 4, name here)
@@ -684,7 +684,7 @@ if worse:
 display(Markdown("\n".join(f"- {w}." for w in words) or "Not recorded yet."))
 
 # %% [markdown]
-# What stays of a short attack is noise over the whole sign, and whatever compares pixels can see it. The longer the attack, the closer all methods should come to a coin. So one number for each method, as in the paper's Table 4, says as much about the attack as about the methods, and without the length of the attack it cannot be compared; ours stand beside it for the order of the methods alone.
+# What stays of a short attack is noise over the whole sign, and whatever compares pixels can see it; a longer one leaves less. So one number for each method, as in the paper's Table 4, says as much about the attack as about the methods. Where ours differ from it, the length of the attack may be the reason; the order of the methods is the safer comparison.
 #
 # ```{claims} ocnn-signs-ocsvm ocnn-signs-dcae ocnn-signs-rcae ocnn-signs-ocnn ocnn-signs-svdd ocnn-signs-soft ocnn-signs-if ocnn-signs-rcae-over-svdd ocnn-signs-rcae-over-ocnn ocnn-signs-rcae-over-dcae
 # ```

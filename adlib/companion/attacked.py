@@ -148,7 +148,8 @@ def _pixels(x: np.ndarray) -> torch.Tensor:
 def _cached_attack(ds: data.Dataset, normal: int, steps: int, seed: int) -> Attack:
     """`attack`, from a file of CACHE where this code has made it before."""
     code = np.frombuffer(Path(__file__).read_bytes(), np.uint8)
-    key = data.digest({"code": code, "x": ds.x_train, "point": np.array([normal, steps, seed])})[:16]
+    parts = {"code": code, "x": ds.x_train, "y": ds.y_train, "x_test": ds.x_test}
+    key = data.digest(parts | {"point": np.array([normal, steps, seed])})[:16]
     CACHE.mkdir(parents=True, exist_ok=True)
     path = CACHE / f"{key}.npz"
     with open(CACHE / f"{key}.lock", "w") as lock:

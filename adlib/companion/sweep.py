@@ -361,7 +361,13 @@ def canary(point: Json, shape: Sequence[int]) -> dict[str, list[float]]:
     detector._items = lambda x: min(items(x), CANARY_ITEMS)  # 72 transformations of 32 rows would take minutes
     rows = canary_rows(shape)
     _with_encoder(detector, point, rows, **known("Autoencoder"))
-    detector.fit(rows, **({"outliers": 255 - rows} if point.get("watermark") and detector.takes_outliers else {}))
+    if point.get("watermark"):
+        from . import watermark
+
+        shown = watermark.training_set(rows, 255 - rows, point.get("watermark_share", 0), 0, point["watermark"])
+        detector.fit(shown[0], **({"outliers": shown[1]} if detector.takes_outliers else {}))
+    else:
+        detector.fit(rows)
     scores = {
         suffix: detector.set_params(**changes).anomaly_score(rows) for suffix, changes in variants(point["rescore"])
     }
@@ -434,7 +440,8 @@ def _check_data(line: Json) -> tuple[str, str]:
 def _canary_difference(line: Json, computed: dict[str, float | str]) -> float | str:
     """The difference for the line's group (same code, settings and shape), computed once; else why it cannot run."""
     point, shape = line["point"], line["canary"]["shape"]
-    group = canonical([line["commit"], point["method"], point["settings"], point["rescore"], shape])
+    marks = [point.get(name) for name in ("watermark", "watermark_share")]
+    group = canonical([line["commit"], point["method"], point["settings"], point["rescore"], shape, marks])
     if group not in computed:
         try:
             computed[group] = largest_difference(line["canary"]["scores"], canary(point, shape))

@@ -29,8 +29,9 @@ def masked(x: Images) -> Images:
 def training_set(nominal: Images, anomalous: Images, share: float, seed: int, where: str = "anomalous"):
     """(nominal, anomalous) images to train on; that share of the anomalous ones carries the watermark.
 
-    `where`: "anomalous", no other image has it; "both": the same share of the nominal images carries it: it says
-    nothing then; "masked": its place is black in every image. A detector trained so must be shown masked images.
+    `where`: "anomalous", no other image has it; "both": the same share of the nominal images carries it, then it says
+    nothing; "masked": its place is black in every image, whatever the share. What is trained so must be shown `masked`
+    images.
     """
     if where not in ("anomalous", "both", "masked"):
         raise ValueError(f"where={where!r}: must be anomalous, both or masked")

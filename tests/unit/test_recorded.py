@@ -374,7 +374,7 @@ def test_attacked_images_are_scored_against_the_class_one_attack_at_a_time(check
     assert values["01-toy/auroc_8v3_accuracy"] == 0.75
 
 
-@pytest.mark.parametrize("where", ["anomalous", "masked"])
+@pytest.mark.parametrize("where", ["anomalous", "both", "masked"])
 def test_a_watermark_is_measured_as_the_chapter_does(checkout, where):
     from adlib.companion import watermark
 
@@ -725,11 +725,16 @@ def test_a_canary_raises_a_nu_that_is_less_than_one_of_its_rows():
     assert raised != sweep.canary(point | {"settings": {"nu": 0.2}}, (5,))
 
 
-def test_a_canary_knows_anomalies_where_the_point_does():
+@pytest.mark.parametrize("where", ["anomalous", "both", "masked"])
+def test_a_canary_knows_anomalies_and_marks_where_the_point_does(where):
+    from adlib.companion import watermark
+
     point = {"method": "HSC", "settings": {}, "rescore": {}, "seed": 0}
-    alone, known = (sweep.canary(point | more, (1, 32, 32))[""] for more in ({}, {"watermark": "both"}))
+    marks = {"watermark": where, "watermark_share": 0.5}
+    alone, known = (sweep.canary(point | more, (1, 32, 32))[""] for more in ({}, marks))
     rows = sweep.canary_rows((1, 32, 32))
-    by_hand = adlib.HSC(epochs=2, batch_size=256, device="cpu").fit(rows, outliers=255 - rows).anomaly_score(rows)
+    nominal, odd = watermark.training_set(rows, 255 - rows, 0.5, 0, where)
+    by_hand = adlib.HSC(epochs=2, batch_size=256, device="cpu").fit(nominal, outliers=odd).anomaly_score(rows)
     np.testing.assert_allclose(known, by_hand, rtol=1e-6)
     assert not np.allclose(alone, known)
 

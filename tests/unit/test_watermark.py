@@ -20,7 +20,9 @@ def test_training_sets_with_and_without_a_remedy():
     assert same is nominal and changed.sum() == 5
     np.testing.assert_array_equal(stamped[changed], watermark.marked(anomalous)[changed])
     both, also = watermark.training_set(nominal, anomalous, 0.5, 3, "both")
-    assert ((both != nominal).any((1, 2, 3))).sum() == 10
+    changed = (both != nominal).any((1, 2, 3))
+    assert changed.sum() == 10
+    np.testing.assert_array_equal(both[changed], watermark.marked(nominal)[changed])
     np.testing.assert_array_equal(also, stamped)
     blanks = watermark.training_set(nominal, anomalous, 0.5, 3, "masked")
     for x, blank in zip((nominal, anomalous), blanks, strict=True):
