@@ -62,6 +62,7 @@ class Experiment(BaseModel):
     in_sample: bool = False  # attacked images and test part in the training set, too
     watermark: Literal["anomalous", "both", "masked"] | None = None  # of the class `anomaly`, known:
     watermark_share: float = Field(default=0, ge=0, le=1)  # by `watermark.training_set`; gives _present, ...
+    outliers: str | None = None  # a data set whose training images are known anomalies
     n_outliers: int = Field(default=0, ge=0)  # known anomalies drawn with the seed; 0: all
     epochs_at: list[int] = []  # scored also after these epochs, as _e3; a run of 3 epochs would give the same
     split: Literal["balanced", "half"] | None = None  # of a set without test part, standardised; adds F1, as _f1
@@ -77,7 +78,7 @@ class Experiment(BaseModel):
 # in a point only where they say something
 LATER = (
     "n_test", "turned", "contamination", "contrast", "attack_steps", "in_sample", "watermark", "watermark_share",
-    "n_outliers", "epochs_at", "split", "hindsight",
+    "outliers", "n_outliers", "epochs_at", "split", "hindsight",
 )  # fmt: skip
 
 

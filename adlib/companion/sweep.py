@@ -174,7 +174,7 @@ def _values(point: Json, dataset: Any) -> tuple[dict[str, float], tuple[int, ...
         x_train, x_test = _standardised(x_train, x_test)
     if point.get("contrast"):
         x_train, x_test = data.normalize_contrast(x_train, x_test)
-    scores = _scores(point, x_train, x_test)
+    scores = _scores(point, x_train, x_test, _outliers(point))
     values = {suffix: metrics.auroc(y_test, s) for suffix, s in scores.items()}
     if point.get("split"):
         protocol = F1[point["split"]](y_test)
@@ -252,7 +252,16 @@ def _prepared(x: Any, point: Json, part: int) -> Any:
     return data.pad(x, point["data"]["pad_to"]) if point["data"]["pad_to"] else x
 
 
-def _scores(point: Json, x_train: Any, x_test: Any) -> dict[str, Any]:
+def _outliers(point: Json) -> Any:
+    """Images of another data set as known anomalies, or None."""
+    from adlib import data
+
+    if not point.get("outliers"):
+        return None
+    return subset(data.load(point["outliers"]).x_train, point.get("n_outliers", 0), point["seed"], "n_outliers")[0]
+
+
+def _scores(point: Json, x_train: Any, x_test: Any, outliers: Any = None) -> dict[str, Any]:
     """{suffix: anomaly scores of x_test}, for the fitted detector's variants and after the epochs in between."""
     detector, scores = _with_encoder(build(point), point, x_train), {}
 
@@ -266,7 +275,8 @@ def _scores(point: Json, x_train: Any, x_test: Any) -> dict[str, Any]:
         if epoch + 1 in point["epochs_at"]:
             score(f"_e{epoch + 1}")
 
-    detector.fit(x_train, on_epoch=on_epoch if point.get("epochs_at") else None)
+    known = {} if outliers is None else {"outliers": outliers}
+    detector.fit(x_train, **known, on_epoch=on_epoch if point.get("epochs_at") else None)
     score()
     return scores
 
@@ -367,7 +377,7 @@ def canary(point: Json, shape: Sequence[int]) -> dict[str, list[float]]:
         shown = watermark.training_set(rows, 255 - rows, point.get("watermark_share", 0), 0, point["watermark"])
         detector.fit(shown[0], **({"outliers": shown[1]} if detector.takes_outliers else {}))
     else:
-        detector.fit(rows)
+        detector.fit(rows, **({"outliers": 255 - rows} if point.get("outliers") else {}))
     scores = {
         suffix: detector.set_params(**changes).anomaly_score(rows) for suffix, changes in variants(point["rescore"])
     }
@@ -440,7 +450,7 @@ def _check_data(line: Json) -> tuple[str, str]:
 def _canary_difference(line: Json, computed: dict[str, float | str]) -> float | str:
     """The difference for the line's group (same code, settings and shape), computed once; else why it cannot run."""
     point, shape = line["point"], line["canary"]["shape"]
-    marks = [point.get(name) for name in ("watermark", "watermark_share")]
+    marks = [point.get(name) for name in ("watermark", "watermark_share", "outliers")]
     group = canonical([line["commit"], point["method"], point["settings"], point["rescore"], shape, marks])
     if group not in computed:
         try:

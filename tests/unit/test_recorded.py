@@ -160,6 +160,7 @@ def test_points_are_the_product_of_classes_and_seeds(checkout):
         {"contamination": 0.1},
         {"attack_steps": [5]},
         {"watermark": "both"},
+        {"outliers": "digits"},
         {"contrast": True},
         {"epochs_at": [1]},
         {"hindsight": {"nu": [0.1]}},
@@ -392,6 +393,16 @@ def test_a_watermark_is_measured_as_the_chapter_does(checkout, where):
     score, heat = lambda x: mean.anomaly_score(shown(x)), lambda x: mean.heatmap(shown(x))
     by_hand = watermark.measure(score, heat, test[~is_three], test[is_three])
     assert values == {f"01-toy/auroc_8v3_{name}": value for name, value in by_hand.items()}
+
+
+def test_outliers_are_drawn_from_another_data_set(checkout):
+    point = first_point(seed=4, rescore={}, n_train=20, n_test=30, outliers="digits", n_outliers=9)
+    values, _, _ = sweep.evaluate(point)
+    train, test, is_three = eight_and_three()
+    (train, _), (test, rows) = sweep.subset(train, 20, 4, ""), sweep.subset(test, 30, 4, "")
+    known, _ = sweep.subset(data.load("digits").x_train, 9, 4, "")
+    mean = Mean(lr=0.5, random_state=4).fit(train, outliers=known)
+    assert values == {"01-toy/auroc_8v3": auroc(is_three[rows], mean.anomaly_score(test))}
 
 
 def test_epochs_at_scores_as_a_shorter_run_would(checkout):
@@ -723,6 +734,13 @@ def test_a_canary_raises_a_nu_that_is_less_than_one_of_its_rows():
     raised = sweep.canary(point, (5,))
     assert raised == sweep.canary(point | {"settings": {"nu": 1 / 32}}, (5,))
     assert raised != sweep.canary(point | {"settings": {"nu": 0.2}}, (5,))
+
+
+def test_a_canary_knows_outliers_where_the_point_does():
+    point = {"method": "HSC", "settings": {}, "rescore": {}, "seed": 0, "outliers": "digits"}
+    rows = sweep.canary_rows((1, 32, 32))
+    by_hand = adlib.HSC(epochs=2, batch_size=256, device="cpu").fit(rows, outliers=255 - rows).anomaly_score(rows)
+    np.testing.assert_allclose(sweep.canary(point, (1, 32, 32))[""], by_hand, rtol=1e-6)
 
 
 @pytest.mark.parametrize("where", ["anomalous", "both", "masked"])
