@@ -104,6 +104,19 @@ name = grey.classes[P.normal]
 display(Markdown(datasets.banner(grey, "fashion_mnist") or f"Data: {grey.label}."))
 
 
+def stand_in(normal):
+    """For digits: (split, outliers, words). Five of the other digits are outliers, four are tested."""
+    ds = data.load("digits")
+    known, rest = (
+        [(normal + k) % 10 for k in range(1, 6)],
+        [(normal + k) % 10 for k in range(6, 10)],
+    )
+    words = f"the digits {known} (anomalies in the test: {rest} only)"
+    return (
+        data.one_vs_rest(ds, normal, rest), ds.x_train[np.isin(ds.y_train, known)], words,
+    )  # fmt: skip
+
+
 def some(x, n, seed):
     return x[datasets.draw(len(x), n, seed)]
 
@@ -116,7 +129,12 @@ def tested(split):
     return np.concatenate(parts), np.repeat([0, 1], n)
 
 
-grey_split = data.one_vs_rest(grey, P.normal)
+if grey.name == "digits":
+    grey_split, similar, similar_words = stand_in(P.normal)
+    display(Markdown(f"In place of letters, the outliers are {similar_words}."))
+else:
+    grey_split = data.one_vs_rest(grey, P.normal)
+    similar, similar_words = letters and letters.x_train, "letters (EMNIST)"
 x_test, y_test = tested(grey_split)
 
 # %% [markdown]
@@ -138,7 +156,7 @@ def in_grey(x):
 def outliers_of(choice, n, seed):
     """n images to train with as outliers; None for confetti, which FCDD makes by itself."""
     if choice == "letters":
-        return some(letters.x_train, n, seed)
+        return some(similar, n, seed)
     if choice == "natural":
         return in_grey(some(natural.x_train, n, seed))
     if choice == "noise":
@@ -147,7 +165,7 @@ def outliers_of(choice, n, seed):
 
 
 usable = {
-    "letters": letters is not None and letters.x_train.shape[-1] == SIDE,
+    "letters": similar is not None,
     "natural": natural is not None,
     "noise": True,
     "confetti": True,
@@ -324,7 +342,7 @@ for axis, title in zip(axes, titles, strict=True):
 plt.show()
 
 # %% [markdown]
-# Two things to keep in mind. The heatmap has no more detail than the map: the Gaussians only make it look smooth. And a square at the border reaches past the image, where there is nothing but the zeros of the padding, so a map may have a rim of its own.
+# Two things to keep in mind. The heatmap has no more detail than the map: it is the map with its values spread, and where the Gaussian is narrow beside the stride, as the paper's is for small images, the centres still show as a grid of dots. And a square at the border reaches past the image, where there is nothing but the zeros of the padding, so a map may have a rim of its own.
 #
 # ## Which are the anomalies, and where
 #
@@ -371,15 +389,6 @@ both = np.concatenate([upright, np.rot90(upright, axes=(2, 3))])
 turned_y = np.repeat([0, 1], len(upright))
 
 
-def spread(values, decimals=3):
-    """Mean and, of several, the lowest and the highest."""
-    values = np.asarray(values)
-    text = f"{values.mean():.{decimals}f}"
-    if len(values) > 1:
-        text += f" ({values.min():.{decimals}f} to {values.max():.{decimals}f})"
-    return text
-
-
 outcome = {
     choice: {
         "auroc": [
@@ -395,7 +404,7 @@ outcome = {
 }
 display(
     Markdown(
-        f"Turned images of the class {name} against the same ones upright, outliers: {CHOICES[0]}, {P.seeds} seed(s): AUROC {spread(outcome[CHOICES[0]]['turned'])}."
+        f"Turned images of the class {name} against the same ones upright, outliers: {CHOICES[0]}, {P.seeds} seed(s): AUROC {plots.spread(outcome[CHOICES[0]]['turned'], 3)}."
     )
 )
 
@@ -406,7 +415,7 @@ display(
 
 # %% tags=["hide-input"]
 WORDS = {
-    "letters": "letters (EMNIST)",
+    "letters": similar_words,
     "natural": "natural images, in grey",
     "noise": "uniform noise",
     "confetti": "confetti on normal images" + (", with a border to 32 pixels" if SIDE < 32 else ""),
@@ -420,8 +429,8 @@ plots.table(
     pd.DataFrame(
         {
             "outliers": WORDS[choice],
-            "other classes": spread(found["auroc"]),
-            "turned": spread(found["turned"]),
+            "other classes": plots.spread(found["auroc"], 3),
+            "turned": plots.spread(found["turned"], 3),
         }
         for choice, found in outcome.items()
     )
@@ -456,14 +465,9 @@ if color is not None:
     color_split, exposed = data.one_vs_rest(color, P.color_normal), natural.x_train
 else:
     color = data.load("digits")
-    known = [(P.color_normal + k) % 10 for k in range(1, 6)]
-    rest = [(P.color_normal + k) % 10 for k in range(6, 10)]
+    color_split, exposed, words = stand_in(P.color_normal)
     display(Markdown(datasets.banner(color, "cifar10")))
-    display(
-        Markdown(f"Outliers: the digits {known}. Anomalies in the test: the digits {rest} only.")
-    )
-    color_split = data.one_vs_rest(color, P.color_normal, rest)
-    exposed = color.x_train[np.isin(color.y_train, known)]
+    display(Markdown(f"Outliers: {words}."))
 color_x, color_y = tested(color_split)
 color_odd = color_x[color_y == 1]
 
@@ -538,8 +542,8 @@ plots.table(
     pd.DataFrame(
         {
             "outliers": f"{amount}",
-            "AUROC": spread(found["auroc"]),
-            "heat in the hottest tenth": spread(found["hottest"]),
+            "AUROC": plots.spread(found["auroc"], 3),
+            "heat in the hottest tenth": plots.spread(found["hottest"], 3),
         }
         for amount, found in by_amount.groupby("outliers")
     )
@@ -595,8 +599,8 @@ plots.table(
         {
             "receptive field": f"{reach} x {reach}",
             "share of the image": f"{100 * min(1, (reach / color_x.shape[-1]) ** 2):.0f} %",
-            "AUROC": spread(found["auroc"]),
-            "heat in the hottest tenth": spread(found["hottest"]),
+            "AUROC": plots.spread(found["auroc"], 3),
+            "heat in the hottest tenth": plots.spread(found["hottest"], 3),
         }
         for reach, found in by_field.groupby("field")
     )
@@ -697,9 +701,9 @@ plots.table(
     pd.DataFrame(
         {
             "trained with": title,
-            "AUROC, images": spread(found["image"]),
-            "AUROC, pixels of each image": spread(found["each"]),
-            "AUROC, all pixels pooled": spread(found["pooled"]),
+            "AUROC, images": plots.spread(found["image"], 3),
+            "AUROC, pixels of each image": plots.spread(found["each"], 3),
+            "AUROC, all pixels pooled": plots.spread(found["pooled"], 3),
         }
         for title, (_, found) in zip(TITLES, by_way.groupby("way", sort=False), strict=True)
     )
@@ -758,8 +762,8 @@ plots.table(
         {
             "width, pixels of 224": f"{sigma:g}",
             "width here": f"{sigma * P.tile_size / 224:.1f}",
-            "AUROC, pixels of each image": spread(found["each"]),
-            "AUROC, all pixels pooled": spread(found["pooled"]),
+            "AUROC, pixels of each image": plots.spread(found["each"], 3),
+            "AUROC, all pixels pooled": plots.spread(found["pooled"], 3),
         }
         for sigma, found in by_sigma.groupby("sigma")
     )
@@ -835,7 +839,7 @@ for sigma, found in by_sigma.groupby("sigma"):
     for measure in ("each", "pooled"):
         values[f"tile_confetti_sigma{width}_{measure}"] = found[measure].tolist()
 used = [grey, color, pieces]
-if "letters" in CHOICES:
+if "letters" in CHOICES and grey.name != "digits":
     used.append(letters)
 if "natural" in CHOICES or color.name != "digits":
     used.append(natural)
