@@ -309,7 +309,8 @@ def spread_back(values):
     return upsample_heatmap(values, size, field, stride, start, sigma, normalize=True).cpu().numpy()
 
 
-shown = [(u, v), (0, 0), (A.shape[1] // 2, A.shape[2] - 1)]  # the hottest value, a corner, an edge
+edge = int(A[0, :, -1].argmax())
+shown = [(u, v), (0, 0), (edge, A.shape[2] - 1)]  # the hottest, a corner, the hottest of an edge
 alone = torch.zeros_like(A)
 alone[0, u, v] = A[0, u, v]
 few = torch.zeros_like(A)
