@@ -23,6 +23,7 @@ GOOD = {  # values that even a smoke run brings well above guessing, unless a sc
     "07-ocnn-quantile": r"example_minimum_at",  # it scores nothing
     "08-ocnn-synthetic": r"auroc_fresh_(cosine|ocsvm_rbf)",
     "09-fcdd-clever-hans": r"(fcdd|hsc)_0_removed|fcdd_20_masked_(present|removed|moved)",
+    "10-fcdd-heatmaps": r"grey_1_letters|color_0_n(2|all)|tile_masks_\w+",
 }
 
 
