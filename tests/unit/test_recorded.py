@@ -357,7 +357,8 @@ def test_attacked_images_are_scored_against_the_class_one_attack_at_a_time(check
     steps = [5] if in_sample else [5, 50]
     ds = data.load("digits")
     train, test = ds.x_train[ds.y_train == 8], ds.x_test[ds.y_test == 8]
-    attacks = {n: attacked.Attack(np.full((4, 1, 32, 32), n, np.uint8), n / 10, 0.75) for n in steps}
+    threes = ds.x_test[ds.y_test == 3]  # the attacks must not all come out alike
+    attacks = {n: attacked.Attack((threes if n == 5 else test)[:4], n / 10, 0.75) for n in steps}
     split = attacked.Attacked(train, np.concatenate([test, *(a.images for a in attacks.values())]),
                               np.repeat([0, *steps], [len(test)] + [4] * len(steps)), attacks)  # fmt: skip
     asked = []
@@ -806,6 +807,15 @@ def test_canaries_agree_until_the_code_changes(checkout, monkeypatch):
     monkeypatch.setattr(Mean, "anomaly_score", lambda self, X: honest(self, X) * float("nan"))
     assert run("canaries", "build/canaries.json") == 0
     assert json.loads(Path("build/canaries.json").read_text())["toy"].popitem()[1]["max_rel"] is None
+
+
+@pytest.mark.parametrize("more", [{"watermark": "both"}, {"outliers": "digits"}])
+def test_lines_that_differ_in_known_anomalies_have_canaries_of_their_own(checkout, monkeypatch, more):
+    monkeypatch.setattr(sweep, "canary", lambda point, shape: {"": [2.0 if more.items() <= point.items() else 1.0]})
+    plain = {"commit": "c", "point": first_point(), "canary": {"shape": [1, 32, 32], "scores": {"": [1.0]}}}
+    known = plain | {"point": first_point(**more)}
+    computed = {}
+    assert [sweep._canary_difference(line, computed) for line in (plain, known, plain)] == [0.0, 1.0, 0.0]
 
 
 def test_a_canary_that_no_longer_runs_makes_its_lines_stale(checkout, monkeypatch):
