@@ -453,12 +453,12 @@ for ds in image_sets:
     title = {"mnist": "MNIST", "cifar10": "CIFAR-10"}.get(ds.name, ds.name)
     share = HIDDEN.get(ds.name, 0.01)
     train, unseen, pixels = of_one_class(ds, share)
-    pixels = pixels[:, 0] if pixels.shape[1] == 1 else pixels.transpose(0, 2, 3, 1)
+    pixels = plots.drawable(pixels)
     found = networks_for(train, share)
     odd, most = {}, min(LIST, len(unseen) // 10)
     for name, network in found.items():
         order = np.argsort(network.anomaly_score(unseen), kind="stable")
-        pictures.append(pixels[np.r_[order[:SHOWN], order[-SHOWN:]]] / 255)
+        pictures.append(pixels[np.r_[order[:SHOWN], order[-SHOWN:]]])
         names.append(f"{title}\n{name}")
         odd[name] = set(order[-most:].tolist())
     n_normal = round(len(train) / (1 + share))  # the hidden anomalies stand behind

@@ -101,16 +101,10 @@ test_nominal, test_odd = (
 SHOWN = 7
 
 
-def drawable(x):
-    """uint8 images (n, c, s, s) for plots.image_grid; grey ones as paper and ink."""
-    x = x.transpose(0, 2, 3, 1) / 255
-    return 1 - x.repeat(3, -1) if x.shape[-1] == 1 else x
-
-
 examples = some(known, SHOWN, 0)
 rows = [some(split.x_train, SHOWN, 0), examples, watermark.marked(examples)]
 plots.image_grid(
-    [drawable(x) for x in rows], ["nominal", "anomalous", "marked"], [""] * SHOWN, size=0.9
+    [plots.drawable(x) for x in rows], ["nominal", "anomalous", "marked"], [""] * SHOWN, size=0.9
 )
 plt.show()
 
@@ -187,7 +181,7 @@ plain = some(test_odd, SHOWN, 1)
 pictures = np.concatenate([plain[: SHOWN - 4], watermark.marked(plain[SHOWN - 4 :])])
 picked = sorted({0.0, P.share, max(doses)})
 plots.image_grid(
-    [drawable(pictures), *(heat("FCDD", dose, pictures) for dose in picked)],
+    [plots.drawable(pictures), *(heat("FCDD", dose, pictures) for dose in picked)],
     ["image", *(f"{100 * dose:g} % marked" for dose in picked)], [""] * SHOWN, size=0.9,
 )  # fmt: skip
 plt.show()
@@ -321,7 +315,7 @@ compared = pd.DataFrame(
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "The same test images, the last four with the watermark, and three kinds of maps. FCDD and HSC were trained with marks on a share of the known anomalies, the autoencoder knows no anomalies. One colour scale a row.", "name": "fig-hans-methods"}, "image": {"alt": "One row of images and three rows of maps of FCDD, of HSC's gradients and of an autoencoder's errors."}}
 plots.image_grid(
-    [drawable(pictures), *(heat(method, P.share if method != "autoencoder" else 0.0, pictures) for method in METHODS)],
+    [plots.drawable(pictures), *(heat(method, P.share if method != "autoencoder" else 0.0, pictures) for method in METHODS)],
     ["image", *METHODS], [""] * SHOWN, size=0.9,
 )  # fmt: skip
 plt.show()

@@ -527,16 +527,10 @@ by_amount = pd.DataFrame(
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Three anomalous test images and their heatmaps by detectors that were trained with more and more outliers, seed 0. Each map has a scale of its own, as in the paper.", "name": "fig-heat-amounts"}, "image": {"alt": "Three images in a column, and to the right of each its heatmaps for growing numbers of outliers."}}
 
 
-def drawable(x):
-    """uint8 images (n, c, s, s) for plots.image_grid; grey ones as paper and ink."""
-    x = x.transpose(0, 2, 3, 1) / 255
-    return 1 - x.repeat(3, -1) if x.shape[-1] == 1 else x
-
-
 def beside(keys):
     """For each picture the image and its maps by the detectors of seed 0."""
     columns = [coloured(COLOR[key, 0]["maps"], None) for key in keys]
-    return [np.stack(row) for row in zip(drawable(pictures), *columns, strict=True)]
+    return [np.stack(row) for row in zip(plots.drawable(pictures), *columns, strict=True)]
 
 
 plots.image_grid(

@@ -32,6 +32,12 @@ def spread(values: Iterable[float], decimals: int) -> str:
     return mean if len(values) == 1 else f"{mean} ({low} to {high})"
 
 
+def drawable(x: np.ndarray) -> np.ndarray:
+    """Images (n, c, s, s) uint8 for `image_grid`, (n, s, s, 3) in [0, 1]; grey ones as ink on paper."""
+    x = x.transpose(0, 2, 3, 1) / 255
+    return 1 - x.repeat(3, -1) if x.shape[-1] == 1 else x
+
+
 def image_grid(
     images: np.ndarray | Sequence[np.ndarray], rows: Sequence[str], cols: Sequence[str], size: float = 1.15
 ) -> plt.Figure:

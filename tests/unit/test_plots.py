@@ -40,3 +40,12 @@ def test_spread_says_the_mean_and_of_several_the_lowest_and_the_highest():
     assert plots.spread([1.0, 4.0, 2.5], 1) == "2.5 (1.0 to 4.0)"
     assert plots.spread(np.array([0.123]), 2) == "0.12"
     assert plots.spread([], 2) == ""
+
+
+def test_grey_images_are_drawn_as_ink_on_paper_and_colours_as_they_are():
+    grey = np.array([0, 51, 255, 0], np.uint8).reshape(1, 1, 2, 2)
+    drawn = plots.drawable(grey)
+    assert drawn.shape == (1, 2, 2, 3) and (drawn == drawn[..., :1]).all()
+    np.testing.assert_allclose(drawn[0, ..., 0], [[1, 0.8], [0, 1]])
+    color = np.arange(12, dtype=np.uint8).reshape(1, 3, 2, 2)
+    np.testing.assert_allclose(plots.drawable(color)[0, 1, 0] * 255, color[0, :, 1, 0])
