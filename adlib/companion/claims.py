@@ -456,25 +456,35 @@ def compare(committed: Json, computed: Json) -> tuple[list[str], list[str]]:
     changed, notes = [], []
     now = verdicts(computed)
     borderline = {row["id"] for row in computed["claims"] if row["borderline"]}
+    chapter_of = {row["id"]: row["chapter"] for row in computed["claims"]}
+    label_of = {
+        row["chapter"]: row["evidence"]["dataset_label"]
+        for row in computed["claims"]
+        if row["evidence"]["source"] == "book" and row["evidence"]["dataset_label"] != OWN_TABLE
+    }
     for name in sorted(committed.keys() | now.keys()):
         old, new = committed.get(name), now.get(name)
         if old is None or new is None:
             changed.append(f"{name}: {'new' if old is None else 'no longer a claim'}, run make verdicts")
         elif old["entry"] != new["entry"]:
             changed.append(f"{name}: its entry changed, run make verdicts")
-        elif _other_data(old, new):
-            labels = [side["evidence"]["dataset_label"] or "no data" for side in (old, new)]
-            notes.append(f"{name}: skipped, judged on {labels[0]} but here on {labels[1]}")
+        elif labels := _other_data(old, new, label_of.get(chapter_of[name])):
+            notes.append(f"{name}: skipped, judged on {labels[0] or 'no data'} but here on {labels[1]}")
         elif old["verdict"] != new["verdict"]:
             line = f"{name}: was {old['verdict']!r} ({old['value']}), is {new['verdict']!r} ({new['value']})"
             (notes if name in borderline else changed).append(line + (", borderline" if name in borderline else ""))
     return changed, notes
 
 
-def _other_data(old: Json, new: Json) -> bool:
-    """Was the new evidence made on other data? Evidence that is gone is no other data."""
+def _other_data(old: Json, new: Json, label_of_chapter: str | None) -> tuple[str | None, str] | None:
+    """The labels of the old and the new evidence where they differ, else None.
+
+    Evidence that is gone is no other data, unless the chapter itself ran on other data here.
+    """
     before, now = (side["evidence"]["dataset_label"] for side in (old, new))
-    return now is not None and before != now
+    if before is not None and now is None:
+        now = label_of_chapter
+    return (before, now) if now is not None and before != now else None
 
 
 def _read_json(path: Path, how: str) -> Json:

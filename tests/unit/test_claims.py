@@ -527,8 +527,8 @@ def test_the_commands_write_check_and_find_a_changed_verdict(results, monkeypatc
 
 
 def row(**changes):
-    told = {"id": "toy", "hash": "h", "verdict": "differs", "value": 0.5, "borderline": False,
-            "evidence": {"dataset_label": "MNIST"}}
+    told = {"id": "toy", "hash": "h", "verdict": "differs", "value": 0.5, "borderline": False, "chapter": "01-toy",
+            "evidence": {"dataset_label": "MNIST", "source": "book"}}
     return {"claims": [{**told, **changes}]}
 
 
@@ -540,9 +540,10 @@ def row(**changes):
         ({"verdict": "not run", "value": None}, 1, []),
         ({"verdict": "reproduced", "borderline": True}, 0, ["borderline"]),
         ({"verdict": "differs", "hash": "g"}, 1, []),
-        ({"verdict": "not comparable", "evidence": {"dataset_label": "digits"}}, 0, ["judged on MNIST but"]),
+        ({"verdict": "not comparable", "evidence": {"dataset_label": "digits", "source": "book"}}, 0,
+         ["judged on MNIST but"]),
         ({"id": "new"}, 2, []),
-        ({"verdict": "not run", "evidence": {"dataset_label": None}}, 1, []),
+        ({"verdict": "not run", "evidence": {"dataset_label": None, "source": None}}, 1, []),
         ({"value": 0.4}, 0, []),
     ],
 )  # fmt: skip
@@ -550,6 +551,14 @@ def test_a_verdict_or_an_entry_that_is_not_the_committed_one_fails(now, changed,
     failures, said = c.compare(c.verdicts(row()), row(**now))
     assert len(failures) == changed and len(said) == len(notes)
     assert all(note in line for note, line in zip(notes, said, strict=True))
+
+
+@pytest.mark.parametrize("label, changed", [("digits", 0), ("MNIST", 1), (c.OWN_TABLE, 1)])
+def test_a_value_that_a_chapter_has_on_its_own_data_only_is_not_missed_elsewhere(label, changed):
+    beside = row(id="beside", evidence={"dataset_label": label, "source": "book"})["claims"]
+    gone = row(verdict="not run", value=None, evidence={"dataset_label": None, "source": None})["claims"]
+    failures, said = c.compare(c.verdicts({"claims": row()["claims"] + beside}), {"claims": gone + beside})
+    assert len(failures) == changed and len(said) == 1 - changed
 
 
 def test_verdicts_round_and_keep_none():
