@@ -250,6 +250,19 @@ class FCN32(nn.Sequential):
         )  # fmt: skip
 
 
+class FCNField(nn.Sequential):
+    """Four convolutions and two poolings with a first kernel of any odd side (Liznerski et al. 2021, Appendix A).
+
+    (n, c, h, w) -> (n, 1, h / 4, w / 4). Receptive field kernel + 15.
+    """
+
+    def __init__(self, c: int, width: int, kernel: int):
+        super().__init__(
+            *normed_conv(c, width, kernel), nn.MaxPool2d(2), *normed_conv(width, 2 * width, 3), nn.MaxPool2d(2),
+            nn.Conv2d(2 * width, width, 3, padding=1), nn.Conv2d(width, 1, 1),
+        )  # fmt: skip
+
+
 class FCNVGG(nn.Sequential):
     """FCDD's VGG11 up to its sixth convolution (Liznerski et al. 2021, Appendix D), (n, c, h, w) -> (n, 1, h/8, w/8).
 
@@ -392,6 +405,11 @@ def fcn_32(shape):
 def fcn_vgg(shape):
     """Fully convolutional VGG11 of 64 to 512 channels, receptive field 62: FCDD's for 224 pixels."""
     return FCNVGG(check_poolings(shape, 3), 64)
+
+
+def fcn_field(shape, kernel=3, width=128):
+    """Fully convolutional network with a first kernel of that side and a receptive field of kernel + 15."""
+    return FCNField(check_poolings(shape, 2), width, kernel)
 
 
 def fcn(shape):

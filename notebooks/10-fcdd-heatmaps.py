@@ -38,6 +38,7 @@ threads: int = 1  # torch threads
 device: str = "auto"  # auto, cpu or cuda
 
 # %% tags=["hide-input"]
+from functools import partial
 from typing import Annotated, Literal
 
 import matplotlib.pyplot as plt
@@ -48,10 +49,9 @@ import torch
 from IPython.display import Markdown, display
 from matplotlib.patches import Rectangle
 from pydantic import Field
-from torch import nn
 
 from adlib import FCDD, DeepSAD, data, nets
-from adlib.companion import datasets, plots, receipt, tiles
+from adlib.companion import datasets, heatmaps, plots, receipt, tiles
 from adlib.companion.params import ChapterParams
 from adlib.fcdd import confetti, contrast, pseudo_huber, receptive_field, upsample_heatmap
 from adlib.metrics import auroc, pixel_auroc
@@ -146,19 +146,12 @@ x_test, y_test = tested(grey_split)
 SIDE = grey.x_train.shape[-1]
 
 
-def in_grey(x):
-    """Colour images (n, 3, 32, 32) uint8 in grey, the middle of them as large as the normal images."""
-    luma = np.tensordot(x, np.array([0.299, 0.587, 0.114]), (1, 0))[:, None]
-    edge = (x.shape[-1] - SIDE) // 2
-    return np.rint(luma[:, :, edge : edge + SIDE, edge : edge + SIDE]).astype(np.uint8)
-
-
 def outliers_of(choice, n, seed):
     """n images to train with as outliers; None for confetti, which FCDD makes by itself."""
     if choice == "letters":
         return some(similar, n, seed)
     if choice == "natural":
-        return in_grey(some(natural.x_train, n, seed))
+        return heatmaps.alike(some(natural.x_train, n, seed), (1, SIDE, SIDE))
     if choice == "noise":
         return np.random.default_rng(seed).integers(0, 256, (n, 1, SIDE, SIDE), dtype=np.uint8)
     return None
@@ -388,24 +381,13 @@ plt.show()
 # Is it really the direction? Turn each normal test image by a right angle: nothing else about it changes. A detector of directions ranks the turned ones above the upright ones.
 
 # %% tags=["hide-input"]
-upright = x_test[y_test == 0]
-both = np.concatenate([upright, np.rot90(upright, axes=(2, 3))])
-turned_y = np.repeat([0, 1], len(upright))
-
-
-outcome = {
-    choice: {
-        "auroc": [
-            auroc(y_test, GREY[choice, seed].anomaly_score(grown(x_test, choice)))
-            for seed in range(P.seeds)
-        ],
-        "turned": [
-            auroc(turned_y, GREY[choice, seed].anomaly_score(grown(both, choice)))
-            for seed in range(P.seeds)
-        ],
+outcome = {}
+for choice in CHOICES:
+    x, detectors = grown(x_test, choice), [GREY[choice, seed] for seed in range(P.seeds)]
+    outcome[choice] = {
+        "auroc": [auroc(y_test, detector.anomaly_score(x)) for detector in detectors],
+        "turned": [heatmaps.turned(detector, x, y_test) for detector in detectors],
     }
-    for choice in CHOICES
-}
 display(
     Markdown(
         f"Turned images of the class {name} against the same ones upright, outliers: {CHOICES[0]}, {P.seeds} seed(s): AUROC {plots.spread(outcome[CHOICES[0]]['turned'], 3)}."
@@ -476,20 +458,6 @@ color_x, color_y = tested(color_split)
 color_odd = color_x[color_y == 1]
 
 
-def hottest(maps):
-    """Mean share of the heat that lies in the hottest tenth of the pixels."""
-    ranked = np.sort(maps.reshape(len(maps), -1), axis=1)[:, ::-1]
-    tenth = ranked.shape[1] // 10
-    return float((ranked[:, :tenth].sum(1) / np.maximum(ranked.sum(1), 1e-12)).mean())
-
-
-def middle(maps):
-    """Mean share of the heat that lies in the middle quarter of the image."""
-    quarter = maps.shape[1] // 4
-    inner = maps[:, quarter:-quarter, quarter:-quarter].sum((1, 2))
-    return float((inner / np.maximum(maps.sum((1, 2)), 1e-12)).mean())
-
-
 COLOR = {}
 
 
@@ -500,8 +468,8 @@ def color_trained(key, net, outliers, seed):
         detector.fit(some(color_split.x_train, P.color_images, seed), outliers=outliers)
         COLOR[key, seed] = {
             "auroc": auroc(color_y, detector.anomaly_score(color_x)),
-            "hottest": hottest(heat := detector.heatmap(color_odd)),
-            "middle": middle(heat),
+            "hottest": heatmaps.hottest(detector, color_x, color_y),
+            "middle": heatmaps.middle(detector, color_x, color_y),
             "maps": detector.heatmap(pictures),
         }
     return COLOR[key, seed]
@@ -566,26 +534,21 @@ plots.table(
 
 
 # %%
-class FirstKernel(nn.Sequential):
-    """Four convolutions and two poolings, the first kernel of side k: a receptive field of k + 15."""
-
-    def __init__(self, c, k):
-        width = 128 if P.paper_width else 32
-        super().__init__(
-            *nets.normed_conv(c, width, k), nn.MaxPool2d(2),
-            *nets.normed_conv(width, 2 * width, 3), nn.MaxPool2d(2),
-            nn.Conv2d(2 * width, width, 3, padding=1), nn.Conv2d(width, 1, 1),
-        )  # fmt: skip
+def field_net(shape, kernel):
+    """The network with a first kernel of that side, and a receptive field of kernel + 15."""
+    return nets.fcn_field(shape, kernel, 128 if P.paper_width else 32)
 
 
-fields = {receptive_field(FirstKernel(1, kernel))[0]: kernel for kernel in sorted(set(P.kernels))}
+fields = {
+    receptive_field(field_net((1, 32, 32), kernel))[0]: kernel for kernel in sorted(set(P.kernels))
+}
 by_field = pd.DataFrame(
     {
         "field": reach,
         "seed": seed,
         **color_trained(
             f"field{reach}",
-            lambda shape, kernel=kernel: FirstKernel(shape[0], kernel),
+            partial(field_net, kernel=kernel),
             some(exposed, 0, seed),
             seed,
         ),
@@ -633,7 +596,7 @@ plots.table(
 try:
     if P.dataset == "digits":
         raise data.DataNotFound("digits were asked for")
-    pieces = tiles.magnetic(P.tile_size)
+    pieces = tiles.resized(data.load("magnetic_tile"), P.tile_size)
     display(Markdown(f"Data: {pieces.label}. Not the paper's set."))
 except data.DataNotFound:
     pieces = tiles.drawn(P.tile_size, seed=0)
@@ -662,16 +625,13 @@ plots.table(
 # %%
 SMALL_BATCH = max(2, P.batch_size // 4)
 TILE_NET = nets.fcn_vgg if P.paper_width else nets.fcn_narrow
-WAYS = ("confetti", "defects", "masks")
+WAYS = {"confetti": "none", "defects": "defects", "masks": "masks"}  # what is known of defects
 TITLES = ("confetti only", "a few defects", "a few defects with masks")
 SPLITS = [tiles.split(pieces, P.tile_images, P.tile_test, seed) for seed in range(P.seeds)]
 
 
 def tile_detector(way, seed):
     part = SPLITS[seed]
-    given = {"outliers": part.known} if way != "confetti" else {}
-    if way == "masks":
-        given["masks"] = part.known_masks.astype(np.float32)
     detector = FCDD(
         net=TILE_NET,
         batch_size=SMALL_BATCH,
@@ -679,25 +639,15 @@ def tile_detector(way, seed):
         random_state=seed,
         **COMMON,
     )
-    return detector.fit(part.x_train, **given)
+    return detector.fit(part.x_train, **tiles.known(part, WAYS[way]))
 
 
 TILE = {(way, seed): tile_detector(way, seed) for way in WAYS for seed in range(P.seeds)}
 
 
 # %% tags=["hide-input"]
-def tile_measures(detector, part):
-    """AUROC of images, and of pixels for each image and pooled."""
-    maps = detector.heatmap(part.x_test)
-    return {
-        "image": auroc(part.y_test > 0, detector.anomaly_score(part.x_test)),
-        "each": pixel_auroc(part.test_masks, maps, per_image=True),
-        "pooled": pixel_auroc(part.test_masks, maps, per_image=False),
-    }
-
-
 by_way = pd.DataFrame(
-    {"way": way, "seed": seed, **tile_measures(TILE[way, seed], SPLITS[seed])}
+    {"way": way, "seed": seed, **tiles.measure(TILE[way, seed], SPLITS[seed])}
     for way in WAYS
     for seed in range(P.seeds)
 )
@@ -791,12 +741,7 @@ for seed in range(P.seeds):
     for sigma in sorted(set(P.sigmas)):
         detector.set_params(sigma=sigma * P.tile_size / 224)
         moved.append(np.abs(detector.anomaly_score(part.x_test) - before).max())
-        maps = detector.heatmap(part.x_test)
-        measures = {
-            "each": pixel_auroc(part.test_masks, maps, per_image=True),
-            "pooled": pixel_auroc(part.test_masks, maps, per_image=False),
-        }
-        by_sigma.append({"sigma": sigma, "seed": seed, **measures})
+        by_sigma.append({"sigma": sigma, "seed": seed, **tiles.measure(detector, part)})
     detector.set_params(sigma=kept)
 by_sigma = pd.DataFrame(by_sigma)
 display(

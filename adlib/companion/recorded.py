@@ -64,6 +64,10 @@ class Experiment(BaseModel):
     watermark_share: float = Field(default=0, ge=0, le=1)  # by `watermark.training_set`; gives _present, ...
     outliers: str | None = None  # a data set whose training images are known anomalies
     n_outliers: int = Field(default=0, ge=0)  # known anomalies drawn with the seed; 0: all
+    tiles: Literal["none", "defects", "masks"] | None = None  # what is known of defects, `tiles.py`; gives _image
+    also: list[Literal["turned", "middle", "hottest", "each", "pooled"]] = []  # measures of `heatmaps.py`, of tiles
+    tile_size: int = Field(default=0, ge=0)  # pixels a side
+    widths: list[float] = []  # of the Gaussian for the tiles' heatmaps, in pixels of 224; gives _sigma4_each, ...
     epochs_at: list[int] = []  # scored also after these epochs, as _e3; a run of 3 epochs would give the same
     split: Literal["balanced", "half"] | None = None  # of a set without test part, standardised; adds F1, as _f1
     hindsight: dict[str, list[float]] = {}  # OC-SVM: the best test AUROC over this grid, as _hindsight (an oracle)
@@ -78,7 +82,7 @@ class Experiment(BaseModel):
 # in a point only where they say something
 LATER = (
     "n_test", "turned", "contamination", "contrast", "attack_steps", "in_sample", "watermark", "watermark_share",
-    "outliers", "n_outliers", "epochs_at", "split", "hindsight",
+    "outliers", "n_outliers", "also", "tiles", "tile_size", "widths", "epochs_at", "split", "hindsight",
 )  # fmt: skip
 
 
@@ -138,6 +142,10 @@ def value_keys(point: Json) -> list[str]:
     """The evidence keys of the values that the point gives."""
     if point.get("watermark"):
         return [f"{point['evidence']}_{name}" for name in ("present", "removed", "moved", "mass", "mass_removed")]
+    if point.get("tiles"):
+        also = point.get("also", [])
+        blurred = [f"sigma{width:g}_{name}" for width in point.get("widths", []) for name in also]
+        return [f"{point['evidence']}_{name}" for name in ("image", *also, *blurred)]
     suffixes = [suffix for suffix, _ in variants(point["rescore"])]
     marks = ["", *(f"_e{epoch}" for epoch in point.get("epochs_at", []))]
     scored = [mark + suffix for mark in marks for suffix in suffixes]
@@ -145,7 +153,8 @@ def value_keys(point: Json) -> list[str]:
         scored = [end + s for end in scored for s in steps] + [f"_rms{s}" for s in steps] + ["_accuracy"]
     f1 = [end + "_f1" for end in scored] if point.get("split") else []
     best = ["_hindsight"] if point.get("hindsight") else []
-    return [point["evidence"] + end for end in [*scored, *f1, *best]]
+    also = [f"_{name}" for name in point.get("also", [])]
+    return [point["evidence"] + end for end in [*scored, *also, *f1, *best]]
 
 
 def canonical(value: Any) -> str:

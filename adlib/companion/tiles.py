@@ -1,11 +1,16 @@
-"""Tiles with defects and pixel masks for chapter 10: magnetic tiles, or squares with drawn scratches and spots."""
+"""Tiles with defects and pixel masks: magnetic tiles, or squares with drawn scratches and spots.
 
+Chapter 10 and its sweep measure by these functions.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from adlib import data
+from adlib.metrics import auroc, pixel_auroc
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +41,8 @@ class TileSplit(NamedTuple):
     y_test: np.ndarray
 
 
-def magnetic(size: int) -> Tiles:
-    """The magnetic tiles at size x size pixels; a pixel is a defect's if half of its area is, or more.
-
-    Raises DataError where they are not at hand.
-    """
-    ds = data.load("magnetic_tile")
+def resized(ds: data.Dataset, size: int) -> Tiles:
+    """A data set of one part with masks, at size x size pixels; a pixel is a defect's from half of its area on."""
     x = np.rint(_shrink(ds.x_train[:, 0], size)).astype(np.uint8)[:, None]
     masks = _shrink(ds.extra["masks"], size) >= 0.5
     label = f"{ds.label}, at {size} pixels"
@@ -105,3 +106,21 @@ def split(tiles: Tiles, n_train: int, n_test: int, seed: int) -> TileSplit:
     return TileSplit(
         tiles.x[train], tiles.x[known], tiles.masks[known], tiles.x[test], tiles.masks[test], tiles.y[test]
     )
+
+
+def known(part: TileSplit, way: str) -> dict[str, Any]:
+    """What `fit` is told of defects: "none", "defects" for the images alone, "masks" for their pixels as well."""
+    if way not in ("none", "defects", "masks"):
+        raise ValueError(f"way={way!r}: must be none, defects or masks")
+    told = {} if way == "none" else {"outliers": part.known}
+    return told | ({"masks": part.known_masks.astype(np.float32)} if way == "masks" else {})
+
+
+def measure(detector: Any, part: TileSplit, of_pixels: Sequence[str] = ("each", "pooled")) -> dict[str, float]:
+    """AUROC "image", of test tiles with a defect against those without, and of pixels by the heatmaps.
+
+    "each": mean over the tiles with a defect, each on its own; "pooled": all pixels of all tiles together.
+    """
+    found = {"image": auroc(part.y_test > 0, detector.anomaly_score(part.x_test))}
+    maps = detector.heatmap(part.x_test) if of_pixels else None
+    return found | {name: pixel_auroc(part.test_masks, maps, per_image=name == "each") for name in of_pixels}

@@ -15,9 +15,10 @@ import yaml
 from sklearn.base import BaseEstimator
 
 import adlib
-from adlib import data, nets
-from adlib.companion import attacked, recorded, sweep
+from adlib import FCDD, data, nets
+from adlib.companion import attacked, canaries, heatmaps, protocols, recorded, sweep, tiles
 from adlib.companion.hindsight import ocsvm_in_hindsight
+from adlib.fcdd import receptive_field
 from adlib.metrics import auroc, f1_at_ratio
 
 ROOT = Path(__file__).parents[2]
@@ -267,10 +268,10 @@ def test_a_line_says_what_was_run_and_rescoring_does_not_refit(checkout):
 def test_the_auroc_of_a_point_is_that_of_a_hand_made_run(checkout):
     point = recorded.read_sweep(Path("results/sweeps/toy.yml")).points()[keys()[0]]
     point = {**point, "n_train": 20, "data": {**point["data"], "pad_to": 36}}
-    values, _, shape = sweep.evaluate(point)
+    values, _, shape = protocols.evaluate(point)
     digits = data.load("digits")
     train = digits.x_train[digits.y_train == 8]
-    train = np.pad(sweep.subset(train, 20, 0, "n_train")[0], ((0, 0), (0, 0), (2, 2), (2, 2)))
+    train = np.pad(protocols.subset(train, 20, 0, "n_train")[0], ((0, 0), (0, 0), (2, 2), (2, 2)))
     keep = (digits.y_test == 8) | (digits.y_test == 3)
     test = np.pad(digits.x_test[keep], ((0, 0), (0, 0), (2, 2), (2, 2)))
     scores = Mean(lr=0.5).fit(train).anomaly_score(test)
@@ -287,17 +288,17 @@ def test_several_classes_can_be_normal_together(checkout):
     assert [first["evidence"], second["evidence"]] == ["01-toy/auroc_3", "01-toy/auroc_8_5"]
     digits = data.load("digits")
     scores = Mean(lr=0.5).fit(digits.x_train[np.isin(digits.y_train, [8, 5])]).anomaly_score(digits.x_test)
-    assert sweep.evaluate(second)[0]["01-toy/auroc_8_5_near"] == auroc(~np.isin(digits.y_test, [8, 5]), scores)
+    assert protocols.evaluate(second)[0]["01-toy/auroc_8_5_near"] == auroc(~np.isin(digits.y_test, [8, 5]), scores)
 
 
 def test_a_subset_is_drawn_with_the_seed_and_keeps_the_order():
     x = np.arange(100)
-    (one, rows), (two, _) = (sweep.subset(x, 10, seed, "n_train") for seed in (0, 1))
+    (one, rows), (two, _) = (protocols.subset(x, 10, seed, "n_train") for seed in (0, 1))
     assert len(set(one)) == 10 and (np.diff(one) > 0).all() and set(one) != set(two)
-    assert np.array_equal(one, sweep.subset(x, 10, 0, "n_test")[0]) and np.array_equal(one, x[rows])
-    assert np.array_equal(sweep.subset(x, 0, 0, "n_train")[0], x)
+    assert np.array_equal(one, protocols.subset(x, 10, 0, "n_test")[0]) and np.array_equal(one, x[rows])
+    assert np.array_equal(protocols.subset(x, 0, 0, "n_train")[0], x)
     with pytest.raises(recorded.SweepError, match="n_train=101 is more than the 100"):
-        sweep.subset(x, 101, 0, "n_train")
+        protocols.subset(x, 101, 0, "n_train")
 
 
 def first_point(**changes):
@@ -314,12 +315,12 @@ def eight_and_three():
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_n_test_draws_test_images_with_the_seed(checkout, seed):
-    values, _, _ = sweep.evaluate(first_point(n_test=30, seed=seed))
+    values, _, _ = protocols.evaluate(first_point(n_test=30, seed=seed))
     train, test, is_three = eight_and_three()
     rows = np.sort(np.random.default_rng(seed).choice(len(test), size=30, replace=False))
     detector = Mean(lr=0.5, random_state=seed).fit(train)
     assert values["01-toy/auroc_8v3_near"] == auroc(is_three[rows], detector.anomaly_score(test[rows]))
-    assert values != sweep.evaluate(first_point(n_test=0, seed=seed))[0]
+    assert values != protocols.evaluate(first_point(n_test=0, seed=seed))[0]
 
 
 def test_turned_turns_training_and_test_images_each_with_a_stream_of_its_own(checkout, monkeypatch):
@@ -331,10 +332,10 @@ def test_turned_turns_training_and_test_images_each_with_a_stream_of_its_own(che
 
     monkeypatch.setattr(data, "flip_and_rotate", record)
     point = first_point(seed=4, turned=30, n_train=20, n_test=30)
-    values, _, shape = sweep.evaluate({**point, "data": {**point["data"], "pad_to": 36}})
+    values, _, shape = protocols.evaluate({**point, "data": {**point["data"], "pad_to": 36}})
     assert streams == [(20, 32, 30, [4, 0]), (30, 32, 30, [4, 1])] and shape == (1, 36, 36)  # turned, then padded
     train, test, is_three = eight_and_three()
-    (train, _), (test, rows) = sweep.subset(train, 20, 4, "n_train"), sweep.subset(test, 30, 4, "n_test")
+    (train, _), (test, rows) = protocols.subset(train, 20, 4, "n_train"), protocols.subset(test, 30, 4, "n_test")
     train, test = data.pad(turn(train, 30, [4, 0]), 36), data.pad(turn(test, 30, [4, 1]), 36)
     by_hand = auroc(is_three[rows], Mean(lr=0.5, random_state=4).fit(train).anomaly_score(test))
     assert values["01-toy/auroc_8v3_near"] == by_hand
@@ -342,9 +343,9 @@ def test_turned_turns_training_and_test_images_each_with_a_stream_of_its_own(che
 
 def test_contamination_and_contrast_are_those_of_the_data_module(checkout):
     point = first_point(seed=4, n_train=20, n_test=30, contamination=0.2, contrast=True)
-    values, _, _ = sweep.evaluate(point)
+    values, _, _ = protocols.evaluate(point)
     train, test, is_three = eight_and_three()
-    (train, _), (test, rows) = sweep.subset(train, 20, 4, "n_train"), sweep.subset(test, 30, 4, "n_test")
+    (train, _), (test, rows) = protocols.subset(train, 20, 4, "n_train"), protocols.subset(test, 30, 4, "n_test")
     train = data.contaminate(train, data.load("digits"), 8, 0.2, 4)
     assert len(train) == 24
     train, test = data.normalize_contrast(train, test)
@@ -365,7 +366,7 @@ def test_attacked_images_are_scored_against_the_class_one_attack_at_a_time(check
     monkeypatch.setattr(attacked, "attacked_split", lambda ds, *more: asked.append((ds.name, *more)) or split)
     more = {"in_sample": True} if in_sample else {}
     point = first_point(seed=4, contrast=True, rescore={}, attack_steps=steps, **more)
-    values, _, _ = sweep.evaluate(point)
+    values, _, _ = protocols.evaluate(point)
     assert asked == [("digits", 8, steps, 4, in_sample)] and set(values) == set(recorded.value_keys(point))
     train, x = data.normalize_contrast(train, split.x_test)
     scores = Mean(lr=0.5, random_state=4).fit(train).anomaly_score(x)
@@ -381,12 +382,12 @@ def test_a_watermark_is_measured_as_the_chapter_does(checkout, where):
     from adlib.companion import watermark
 
     point = first_point(seed=4, rescore={}, n_train=20, n_test=30, n_outliers=8, watermark=where, watermark_share=0.5)
-    values, _, _ = sweep.evaluate(point)
+    values, _, _ = protocols.evaluate(point)
     assert set(values) == set(recorded.value_keys(point)) and len(values) == 5
     train, test, is_three = eight_and_three()
     known = data.load("digits").x_train[data.load("digits").y_train == 3]
-    (train, _), (known, _) = sweep.subset(train, 20, 4, ""), sweep.subset(known, 8, 4, "")
-    test, rows = sweep.subset(test, 30, 4, "")
+    (train, _), (known, _) = protocols.subset(train, 20, 4, ""), protocols.subset(known, 8, 4, "")
+    test, rows = protocols.subset(test, 30, 4, "")
     is_three = is_three[rows]
     train, known = watermark.training_set(train, known, 0.5, 4, where)
     mean = Mean(lr=0.5, random_state=4).fit(train, outliers=known)
@@ -398,22 +399,61 @@ def test_a_watermark_is_measured_as_the_chapter_does(checkout, where):
 
 def test_outliers_are_drawn_from_another_data_set(checkout):
     point = first_point(seed=4, rescore={}, n_train=20, n_test=30, outliers="digits", n_outliers=9)
-    values, _, _ = sweep.evaluate(point)
+    values, _, _ = protocols.evaluate(point)
     train, test, is_three = eight_and_three()
-    (train, _), (test, rows) = sweep.subset(train, 20, 4, ""), sweep.subset(test, 30, 4, "")
-    known, _ = sweep.subset(data.load("digits").x_train, 9, 4, "")
+    (train, _), (test, rows) = protocols.subset(train, 20, 4, ""), protocols.subset(test, 30, 4, "")
+    known, _ = protocols.subset(data.load("digits").x_train, 9, 4, "")
     mean = Mean(lr=0.5, random_state=4).fit(train, outliers=known)
     assert values == {"01-toy/auroc_8v3": auroc(is_three[rows], mean.anomaly_score(test))}
 
 
+def test_measures_beside_the_auroc_are_those_of_the_chapter(checkout):
+    point = first_point(seed=4, rescore={}, n_train=20, n_test=30, also=["turned", "middle", "hottest"])
+    values, _, _ = protocols.evaluate(point)
+    assert list(values) == recorded.value_keys(point)
+    train, test, is_three = eight_and_three()
+    (train, _), (test, rows) = protocols.subset(train, 20, 4, ""), protocols.subset(test, 30, 4, "")
+    mean = Mean(lr=0.5, random_state=4).fit(train)
+    for name in point["also"]:
+        assert values[f"01-toy/auroc_8v3_{name}"] == getattr(heatmaps, name)(mean, test, is_three[rows])
+
+
+@pytest.mark.parametrize("known", ["none", "defects"])
+def test_tiles_are_split_and_measured_as_the_chapter_does(checkout, monkeypatch, known):
+    squares, monkeyed = tiles.drawn(24, seed=0, pieces=24), []
+    monkeypatch.setattr(tiles, "resized", lambda ds, size: monkeyed.append((ds.name, size)) or squares)
+    point = first_point(
+        seed=4, rescore={}, n_train=10, n_test=6, tiles=known, tile_size=24, also=["each", "pooled"], widths=[4, 12]
+    )
+    monkeypatch.setattr(Mean, "heatmap", lambda self, x: np.abs(x - self.mean_)[:, 0] * self.lr)
+    monkeypatch.setattr(Mean, "sigma", None, raising=False)
+    monkeypatch.setattr(Mean, "set_params", lambda self, **new: self.__dict__.update(new) or self)
+    values, _, shape = protocols.evaluate(point)
+    assert list(values) == recorded.value_keys(point) and len(values) == 7
+    assert shape == (1, 24, 24) and monkeyed == [("digits", 24)]
+    part = tiles.split(squares, 10, 6, 4)
+    mean = Mean(lr=0.5, random_state=4).fit(part.x_train, **tiles.known(part, known))
+    found = tiles.measure(mean, part)
+    assert values["01-toy/auroc_8v3_image"] == found["image"]
+    assert values["01-toy/auroc_8v3_sigma12_each"] == values["01-toy/auroc_8v3_each"] == found["each"]
+
+
+def test_a_network_may_have_arguments(checkout, monkeypatch):
+    monkeypatch.setattr(adlib, "METHODS", {"FCDD": FCDD})
+    point = first_point(method="FCDD", rescore={}, settings={"net": {"name": "fcn_field", "kernel": 9, "width": 8}})
+    assert receptive_field(protocols.build(point).net((1, 32, 32)))[0] == 24
+    with pytest.raises(sweep.SweepError, match="net='none' is not a factory"):
+        protocols.build({**point, "settings": {"net": {"name": "none"}}})
+
+
 def test_epochs_at_scores_as_a_shorter_run_would(checkout):
     point = first_point(settings={"lr": 0.25, "epochs": 5}, epochs_at=[1, 3])
-    values, _, _ = sweep.evaluate(point)
+    values, _, _ = protocols.evaluate(point)
     suffixes = ["_e1_near", "_e1_far", "_e3_near", "_e3_far", "_near", "_far"]
     assert list(values) == [f"01-toy/auroc_8v3{suffix}" for suffix in suffixes] and len(set(values.values())) == 6
     assert set(values) == set(recorded.value_keys(point))
     for epochs in (1, 3, 5):
-        shorter, _, _ = sweep.evaluate(first_point(settings={"lr": 0.25, "epochs": epochs}))
+        shorter, _, _ = protocols.evaluate(first_point(settings={"lr": 0.25, "epochs": epochs}))
         for score in ("near", "far"):
             mark = f"_e{epochs}" if epochs < 5 else ""
             assert values[f"01-toy/auroc_8v3{mark}_{score}"] == shorter[f"01-toy/auroc_8v3_{score}"]
@@ -426,7 +466,7 @@ def test_scoring_in_between_leaves_the_settings_as_they_were(checkout, monkeypat
         return fit(self, X, lambda epoch, loss: (on_epoch(epoch, loss), seen.append(self.score)))
 
     monkeypatch.setattr(Mean, "fit", watched)
-    sweep.evaluate(first_point(settings={"epochs": 3}, epochs_at=[1]))
+    protocols.evaluate(first_point(settings={"epochs": 3}, epochs_at=[1]))
     assert seen == ["near"] * 3  # though the last that was scored after epoch 1 is "far"
 
 
@@ -437,8 +477,8 @@ def test_epochs_at_of_geom_is_exactly_the_shorter_run():
         "data": {"name": "digits", "label": DIGITS, "pad_to": None}, "rescore": {"score": ["simple", "dirichlet"]},
     }  # fmt: skip
     settings = {"net": "small_cnn", "table": table, "batch_size": 16}
-    longer, _, _ = sweep.evaluate({**point, "settings": {**settings, "epochs": 4}, "epochs_at": [3]})
-    shorter, _, _ = sweep.evaluate({**point, "settings": {**settings, "epochs": 3}})
+    longer, _, _ = protocols.evaluate({**point, "settings": {**settings, "epochs": 4}, "epochs_at": [3]})
+    shorter, _, _ = protocols.evaluate({**point, "settings": {**settings, "epochs": 3}})
     assert {key: longer[key.replace("/x", "/x_e3")] for key in shorter} == shorter
     assert {key: longer[key] for key in shorter} != shorter
     assert 0 < shorter["01-toy/x_dirichlet"] != shorter["01-toy/x_simple"]
@@ -446,7 +486,7 @@ def test_epochs_at_of_geom_is_exactly_the_shorter_run():
 
 def test_an_epoch_that_never_comes_is_refused(checkout):
     with pytest.raises(sweep.SweepError, match="01-toy/auroc_8v3_e9_near has no value: every one of epochs_at"):
-        sweep.evaluate(first_point(epochs_at=[9]))
+        protocols.evaluate(first_point(epochs_at=[9]))
 
 
 @pytest.mark.parametrize("split, balanced", [("balanced", True), ("half", False)])
@@ -458,7 +498,7 @@ def test_rows_without_a_test_part_are_split_standardised_and_have_an_f1(checkout
     )
     monkeypatch.setattr(data, "load", lambda name: rows)
     point = first_point(normal=0, anomaly=None, split=split, rescore={}, settings={"lr": 1.0})
-    values, _, shape = sweep.evaluate(point)
+    values, _, shape = protocols.evaluate(point)
     assert list(values) == ["01-toy/auroc_8v3", "01-toy/auroc_8v3_f1"] == recorded.value_keys(point) and shape == (2,)
     train, test, y = data.split_rows(rows, point["seed"], balanced)
     scores = np.abs((test - train.mean(0)) / train.std(0)).mean(1)  # Mean's, whose mean row is now 0
@@ -470,13 +510,13 @@ def test_rows_without_a_test_part_are_split_standardised_and_have_an_f1(checkout
 def test_hindsight_stands_beside_the_value_of_the_settings(checkout):
     grid = {"nu": [0.1, 0.5], "gamma": [0.001, 0.01, 4.0]}
     point = first_point(hindsight=grid, n_train=30, n_test=40, rescore={})
-    values, _, _ = sweep.evaluate(point)
+    values, _, _ = protocols.evaluate(point)
     assert list(values) == ["01-toy/auroc_8v3", "01-toy/auroc_8v3_hindsight"] == recorded.value_keys(point)
     train, test, is_three = eight_and_three()
-    (train, _), (test, rows) = sweep.subset(train, 30, 0, "n_train"), sweep.subset(test, 40, 0, "n_test")
+    (train, _), (test, rows) = protocols.subset(train, 30, 0, "n_train"), protocols.subset(test, 40, 0, "n_test")
     best = ocsvm_in_hindsight(train, test, is_three[rows], **grid)
     assert values["01-toy/auroc_8v3_hindsight"] == best.auroc > 0.5
-    assert values["01-toy/auroc_8v3"] == sweep.evaluate(first_point(n_train=30, n_test=40, rescore={}))[0][
+    assert values["01-toy/auroc_8v3"] == protocols.evaluate(first_point(n_train=30, n_test=40, rescore={}))[0][
         "01-toy/auroc_8v3"
     ]
 
@@ -486,7 +526,7 @@ def test_a_canary_goes_past_the_warm_up_of_a_method_that_has_one_by_default(chec
 
     monkeypatch.setattr(adlib, "METHODS", {"SoftDeepSVDD": SoftDeepSVDD})
     points = [first_point(method="SoftDeepSVDD", settings={"nu": nu}, rescore={}) for nu in (0.1, 0.9)]
-    first, second = (np.array(sweep.canary(point, (5,))[""]) for point in points)
+    first, second = (np.array(canaries.canary(point, (5,))[""]) for point in points)
     assert np.ptp(first - second) > 1e-6  # R^2 alone would move all scores alike
 
 
@@ -498,14 +538,14 @@ def test_an_encoder_comes_from_an_autoencoder_that_is_trained_on_the_same_rows(c
     encoder = {"net": "lenet_autoencoder", "epochs": 2}
     settings = {"activation": "cosine", "epochs": 2, "encoder": encoder}
     point = first_point(method="OCNN", settings=settings, rescore={}, n_train=60)
-    values, _, shape = sweep.evaluate(point)
+    values, _, shape = protocols.evaluate(point)
     train, test, is_three = eight_and_three()
-    train, _ = sweep.subset(train, 60, 0, "n_train")
+    train, _ = protocols.subset(train, 60, 0, "n_train")
     trained = Autoencoder(net=nets.lenet_autoencoder, epochs=2, random_state=0).fit(train).model_.encoder
     by_hand = OCNN(activation="cosine", epochs=2, encoder=trained, random_state=0).fit(train)
     assert values["01-toy/auroc_8v3"] == auroc(is_three, by_hand.anomaly_score(test))
     without = {**point, "settings": {"activation": "cosine", "epochs": 2, "net": "lenet"}}
-    assert sweep.canary(point, shape) == sweep.canary(point, shape) != sweep.canary(without, shape)
+    assert canaries.canary(point, shape) == canaries.canary(point, shape) != canaries.canary(without, shape)
 
 
 @pytest.mark.parametrize(
@@ -537,7 +577,7 @@ def test_names_in_a_sweep_become_networks_and_tables():
             "table": {"size": 8, "shift": 2, "flips": [False], "rows": [0], "cols": [0, 2], "turns": [0]},
         },
     }
-    detector = sweep.build(point, epochs=1)
+    detector = protocols.build(point, epochs=1)
     assert detector.net is adlib.nets.small_cnn and detector.random_state == 3 and detector.epochs == 1
     first_row = np.asarray(detector.table)[1][:8]
     assert np.asarray(detector.table).shape == (2, 64) and list(first_row) == [2, 3, 4, 5, 6, 7, 7, 6]
@@ -684,7 +724,7 @@ def test_a_damaged_record_is_refused_and_left_as_it_is(checkout, capsys):
 
 
 def test_canary_rows_are_frozen():
-    images, rows = sweep.canary_rows((1, 32, 32)), sweep.canary_rows((5,))
+    images, rows = canaries.rows_of((1, 32, 32)), canaries.rows_of((5,))
     assert images.dtype == np.uint8 and images.shape == (32, 1, 32, 32) and rows.shape == (32, 5)
     assert images[0, 0, 0, :4].tolist() == [250, 102, 226, 9] and images.sum(dtype=np.int64) == 4170135
     assert rows[0, 0] == pytest.approx(-0.276767596147759, abs=1e-12)
@@ -707,12 +747,12 @@ def test_a_canary_takes_two_steps_with_the_settings_and_the_seed():
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(adlib, "METHODS", {"GEOM": Counting})
-        one = sweep.canary(point, (1, 8, 8))
+        one = canaries.canary(point, (1, 8, 8))
     assert steps == [64, 64]  # 32 rows times two transforms, twice
     assert set(one) == {"_simple", "_dirichlet"} and all(len(scores) == 32 for scores in one.values())
-    assert sweep.canary(point, (1, 8, 8)) == one
+    assert canaries.canary(point, (1, 8, 8)) == one
     for change in ({"seed": 1}, {"settings": {**point["settings"], "lr": 0.01}}):
-        assert sweep.largest_difference(one, sweep.canary({**point, **change}, (1, 8, 8))) > 1e-3
+        assert canaries.largest_difference(one, canaries.canary({**point, **change}, (1, 8, 8))) > 1e-3
 
 
 def test_a_canary_of_72_transformations_is_two_small_steps_in_float32(monkeypatch):
@@ -725,23 +765,23 @@ def test_a_canary_of_72_transformations_is_two_small_steps_in_float32(monkeypatc
 
     monkeypatch.setattr(adlib, "METHODS", {"GEOM": Watched})
     point = {"method": "GEOM", "seed": 0, "rescore": {}, "settings": {"net": "small_cnn", "amp": True}}
-    (scores,) = sweep.canary(point, (1, 8, 8)).values()
-    assert steps == [(sweep.CANARY_ITEMS, False, "cpu", torch.uint8)] * 2 and sweep.CANARY_ITEMS < 32 * 72
+    (scores,) = canaries.canary(point, (1, 8, 8)).values()
+    assert steps == [(canaries.ITEMS, False, "cpu", torch.uint8)] * 2 and canaries.ITEMS < 32 * 72
     assert len(scores) == 32 and np.isfinite(scores).all() and len(set(scores)) > 16
 
 
 def test_a_canary_raises_a_nu_that_is_less_than_one_of_its_rows():
     point = {"method": "OCNN", "seed": 0, "rescore": {}, "settings": {"nu": 0.001}}
-    raised = sweep.canary(point, (5,))
-    assert raised == sweep.canary(point | {"settings": {"nu": 1 / 32}}, (5,))
-    assert raised != sweep.canary(point | {"settings": {"nu": 0.2}}, (5,))
+    raised = canaries.canary(point, (5,))
+    assert raised == canaries.canary(point | {"settings": {"nu": 1 / 32}}, (5,))
+    assert raised != canaries.canary(point | {"settings": {"nu": 0.2}}, (5,))
 
 
 def test_a_canary_knows_outliers_where_the_point_does():
     point = {"method": "HSC", "settings": {}, "rescore": {}, "seed": 0, "outliers": "digits"}
-    rows = sweep.canary_rows((1, 32, 32))
+    rows = canaries.rows_of((1, 32, 32))
     by_hand = adlib.HSC(epochs=2, batch_size=256, device="cpu").fit(rows, outliers=255 - rows).anomaly_score(rows)
-    np.testing.assert_allclose(sweep.canary(point, (1, 32, 32))[""], by_hand, rtol=1e-6)
+    np.testing.assert_allclose(canaries.canary(point, (1, 32, 32))[""], by_hand, rtol=1e-6)
 
 
 @pytest.mark.parametrize("where", ["anomalous", "both", "masked"])
@@ -750,8 +790,8 @@ def test_a_canary_knows_anomalies_and_marks_where_the_point_does(where):
 
     point = {"method": "HSC", "settings": {}, "rescore": {}, "seed": 0}
     marks = {"watermark": where, "watermark_share": 0.5}
-    alone, known = (sweep.canary(point | more, (1, 32, 32))[""] for more in ({}, marks))
-    rows = sweep.canary_rows((1, 32, 32))
+    alone, known = (canaries.canary(point | more, (1, 32, 32))[""] for more in ({}, marks))
+    rows = canaries.rows_of((1, 32, 32))
     nominal, odd = watermark.training_set(rows, 255 - rows, 0.5, 0, where)
     by_hand = adlib.HSC(epochs=2, batch_size=256, device="cpu").fit(nominal, outliers=odd).anomaly_score(rows)
     np.testing.assert_allclose(known, by_hand, rtol=1e-6)
@@ -761,15 +801,15 @@ def test_a_canary_knows_anomalies_and_marks_where_the_point_does(where):
 def test_a_canary_warms_up_for_one_of_its_steps():
     settings = {"epochs": 60, "warmup_epochs": 50, "ascent_steps": 0}
     point = {"method": "DROCC", "settings": settings, "seed": 0, "rescore": {}}
-    assert len(sweep.canary(point, (3,))[""]) == 32
-    assert sweep.canary(point | {"settings": settings | {"warmup_epochs": 0}}, (3,)) != sweep.canary(point, (3,))
+    assert len(canaries.canary(point, (3,))[""]) == 32
+    assert canaries.canary(point | {"settings": settings | {"warmup_epochs": 0}}, (3,)) != canaries.canary(point, (3,))
 
 
 
 @pytest.mark.parametrize("method, shape", [("OCSVM", (4,)), ("DeepSVDD", (4,))])
 def test_a_canary_exists_for_rows_and_for_methods_without_epochs(method, shape):
     point = {"method": method, "seed": 0, "rescore": {}, "settings": {}}
-    (scores,) = sweep.canary(point, shape).values()
+    (scores,) = canaries.canary(point, shape).values()
     assert len(scores) == 32 and len(set(scores)) > 16
 
 
@@ -785,7 +825,7 @@ def test_a_canary_exists_for_rows_and_for_methods_without_epochs(method, shape):
     ],
 )
 def test_the_difference_is_relative_to_the_largest_score(now, worst):
-    assert sweep.largest_difference({"": [1.0, -4.0]}, now) == pytest.approx(worst, abs=1e-9)
+    assert canaries.largest_difference({"": [1.0, -4.0]}, now) == pytest.approx(worst, abs=1e-9)
 
 
 def test_canaries_agree_until_the_code_changes(checkout, monkeypatch):
@@ -799,9 +839,9 @@ def test_canaries_agree_until_the_code_changes(checkout, monkeypatch):
 
     honest = Mean.anomaly_score
     monkeypatch.setattr(Mean, "anomaly_score", lambda self, X: honest(self, X) * 1.0005)
-    assert all(check["ok"] for check in sweep.check_canaries()["toy"].values())
+    assert all(check["ok"] for check in canaries.check_canaries()["toy"].values())
     monkeypatch.setattr(Mean, "anomaly_score", lambda self, X: honest(self, X) * 1.002)
-    checks = sweep.check_canaries()["toy"].values()
+    checks = canaries.check_canaries()["toy"].values()
     assert not any(check["ok"] for check in checks)
     assert all("the canary differs by 2.0e-03" in check["reason"] for check in checks)
     monkeypatch.setattr(Mean, "anomaly_score", lambda self, X: honest(self, X) * float("nan"))
@@ -811,24 +851,24 @@ def test_canaries_agree_until_the_code_changes(checkout, monkeypatch):
 
 @pytest.mark.parametrize("more", [{"watermark": "both"}, {"outliers": "digits"}])
 def test_lines_that_differ_in_known_anomalies_have_canaries_of_their_own(checkout, monkeypatch, more):
-    monkeypatch.setattr(sweep, "canary", lambda point, shape: {"": [2.0 if more.items() <= point.items() else 1.0]})
+    monkeypatch.setattr(canaries, "canary", lambda point, shape: {"": [2.0 if more.items() <= point.items() else 1.0]})
     plain = {"commit": "c", "point": first_point(), "canary": {"shape": [1, 32, 32], "scores": {"": [1.0]}}}
     known = plain | {"point": first_point(**more)}
     computed = {}
-    assert [sweep._canary_difference(line, computed) for line in (plain, known, plain)] == [0.0, 1.0, 0.0]
+    assert [canaries._canary_difference(line, computed) for line in (plain, known, plain)] == [0.0, 1.0, 0.0]
 
 
 def test_a_canary_that_no_longer_runs_makes_its_lines_stale(checkout, monkeypatch):
     record_all()
     monkeypatch.setattr(adlib, "METHODS", {})
-    assert all("no longer runs" in check["reason"] for check in sweep.check_canaries()["toy"].values())
+    assert all("no longer runs" in check["reason"] for check in canaries.check_canaries()["toy"].values())
 
 
 def edit_lines(**changes):
     path = Path("results/recorded/toy.jsonl")
     lines = [{**json.loads(text), **changes} for text in path.read_text().splitlines()]
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    return {check["ok"]: check for check in sweep.check_canaries()["toy"].values()}
+    return {check["ok"]: check for check in canaries.check_canaries()["toy"].values()}
 
 
 def test_another_torch_or_other_data_make_a_line_stale(checkout):

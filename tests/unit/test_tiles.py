@@ -5,6 +5,7 @@ import pytest
 
 from adlib import data
 from adlib.companion import tiles
+from adlib.metrics import auroc
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +55,35 @@ def test_shrinking_averages_areas():
     uneven = tiles._shrink(x, 4)  # edges within pixels: the mean stays
     assert uneven.shape == (1, 4, 4) and np.isclose(uneven.mean(), x.mean())
     assert np.isclose(uneven[0, 0, 0], np.average(x[0, :2, :2], weights=np.outer([1, 0.5], [1, 0.5])))
+
+
+class Bright:
+    """A detector whose heatmap is the darkness of each pixel, and whose score is its largest."""
+
+    def heatmap(self, x):
+        return 255 - x[:, 0].astype(np.float32)
+
+    def anomaly_score(self, x):
+        return self.heatmap(x).max((1, 2)).astype(float)
+
+
+def test_tiles_are_measured_by_image_and_by_pixel(squares):
+    part = tiles.split(squares, 10, 6, 0)
+    found = tiles.measure(Bright(), part)
+    maps = Bright().heatmap(part.x_test)
+    assert found["image"] == auroc(part.y_test > 0, maps.max((1, 2)))
+    assert found["pooled"] == auroc(part.test_masks.ravel(), maps.ravel()) != found["each"]
+    odd = part.y_test > 0
+    each = [auroc(m.ravel(), h.ravel()) for m, h in zip(part.test_masks[odd], maps[odd], strict=True)]
+    assert found["each"] == pytest.approx(np.mean(each))
+    assert tiles.measure(Bright(), part, ["each"]).keys() == {"image", "each"}
+
+
+def test_known_defects_are_told_with_or_without_their_masks(squares):
+    part = tiles.split(squares, 10, 6, 0)
+    assert tiles.known(part, "none") == {}
+    assert tiles.known(part, "defects").keys() == {"outliers"}
+    told = tiles.known(part, "masks")
+    assert told["outliers"] is part.known and np.array_equal(told["masks"] > 0, part.known_masks)
+    with pytest.raises(ValueError, match="way='all': must be none, defects or masks"):
+        tiles.known(part, "all")
