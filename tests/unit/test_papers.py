@@ -1,5 +1,7 @@
 """The papers' tables: every printed cell is there, and their averages follow from their rows but for known errata."""
 
+import os
+import re
 import tomllib
 from pathlib import Path
 
@@ -10,7 +12,7 @@ from adlib.companion import papers
 from adlib.companion.claims import PAPERS
 
 ROOT = Path(__file__).parents[2]
-COLUMNS = ["dataset", "method", "cls", "value", "spread"]
+COLUMNS = ["dataset", "method", "cls", "value", "spread", "note"]
 GOLAN = ["RAW OC-SVM", "CAE OC-SVM", "E2E OC-SVM", "DAGMM", "DSEBM", "ADGAN", "GEOM"]
 CLASSES = ["Airplane", "Automobile", "Bird", "Cat", "Deer", "Dog", "Frog", "Horse", "Ship", "Truck"]
 
@@ -25,6 +27,123 @@ def test_every_table_is_tidy(key, number):
     assert all(isinstance(cls, str) for cls in table["cls"])
     comment = (papers.TABLES / f"{key}-{number}.csv").read_text(encoding="utf-8").splitlines()[0]
     assert comment.startswith(f"# {PAPERS[key].split(' (')[0]}, Table {number}: ")
+
+
+SIZES = {  # (key, number): (rows, columns, cells that hold a number); a row is a class, or what stands in its place
+    ("chalapathy2018", 3): (20, 9, 180),
+    ("chalapathy2018", 4): (1, 9, 9),
+    ("golan2018", 1): (46, 7, 287),
+    ("goyal2020", 1): (10, 9, 90),
+    ("goyal2020", 2): (3, 8, 24),
+    ("goyal2020", 3): (2, 5, 10),
+    ("goyal2020", 4): (10, 4, 40),
+    ("goyal2020", 5): (10, 3, 30),
+    ("goyal2020", 7): (6, 4, 24),
+    ("liznerski2021", 1): (3, 9, 19),
+    ("liznerski2021", 2): (17, 10, 170),
+    ("liznerski2021", 3): (8, 1, 8),
+    ("liznerski2021", 4): (6, 1, 6),
+    ("liznerski2021", 5): (7, 1, 7),
+    ("liznerski2021", 6): (11, 4, 44),
+    ("liznerski2021", 7): (11, 9, 99),
+    ("liznerski2021", 8): (31, 6, 126),
+    ("wu2021", 1): (11, 11, 121),
+    ("wu2021", 2): (11, 11, 121),
+    ("wu2021", 3): (1, 7, 7),
+    ("wu2021", 4): (2, 3, 6),
+    ("wu2021", 5): (1, 3, 3),
+}
+
+
+def test_every_table_has_as_many_rows_columns_and_cells_as_on_the_page():
+    sizes = {}
+    for key, number in papers.known_tables().values():
+        table = papers.table(key, number)
+        rows = len(table[["dataset", "cls"]].drop_duplicates())
+        sizes[key, number] = (rows, table["method"].nunique(), len(table))
+    assert sizes == SIZES
+
+
+TEXTS = Path(os.environ.get("ADLIB_PAPERS", "nowhere"))
+REGIONS = {  # (key, number): the words before the first cell, and those after the last; None: the end of the text
+    ("chalapathy2018", 3): ("\nTable 3: ", "\nTable 4: "),
+    ("chalapathy2018", 4): ("\nTable 4: ", "\nDetecting Adversarial"),
+    ("golan2018", 1): ("\nDataset ci", None),
+    ("goyal2020", 1): ("\nCIFAR Class", "\nTable 2. "),
+    ("goyal2020", 2): ("\nTable 2. ", "\nTable 3. "),
+    ("goyal2020", 3): ("\nTable 3. ", "\n**Time-Series Data"),
+    ("goyal2020", 4): ("\nCIFAR-10 Class", "\nTable 5. "),
+    ("goyal2020", 5): ("\nImageNet Class", "\n## 5.2."),
+    ("liznerski2021", 1): ("\nTable 1: ", "\nQuantitative Results"),
+    ("liznerski2021", 2): ("\nTable 2: ", "\n4.3"),
+    ("liznerski2021", 3): ("\nTable 3: ", "\nFigure 9"),
+    ("liznerski2021", 4): ("\nTable 4: ", "\nMVTec-AD We create"),
+    ("liznerski2021", 5): ("\nTable 5: ", "\nC Anomaly"),
+    ("liznerski2021", 6): ("\nTable 6: ", "\nIn Table 7"),
+    ("liznerski2021", 7): ("\nTable 7: ", "\nTable 8: "),
+    ("liznerski2021", 8): ("\nTable 8: ", "\nPublished as"),
+    ("wu2021", 1): ("\nTable 1One-class", "\nTable 2One-class"),
+    ("wu2021", 2): ("\nTable 2One-class", "\n$$S_i"),
+    ("wu2021", 3): ("\nTable 3\n", "\nlayers for MNIST"),
+    ("wu2021", 4): ("\nTable 4\n", "\nTable 5\n"),
+    ("wu2021", 5): ("\nTable 5\n", "\nthe discriminators"),
+}
+has_texts = pytest.mark.skipif(not TEXTS.is_dir(), reason="the papers' texts are not at hand ($ADLIB_PAPERS)")
+
+
+def region(key, number):
+    """The part of the paper's text that holds the cells of a table, without markup."""
+    begin, end = REGIONS[key, number]
+    _, found, rest = (TEXTS / f"{key}.txt").read_text(encoding="utf-8").partition(begin)
+    rest = rest if end is None else rest.partition(end)[0]
+    assert found and rest
+    return re.sub(r"<[^>]+>|\$", "", rest).replace("\\pm", "±")
+
+
+@has_texts
+@pytest.mark.parametrize("key, number", list(REGIONS))
+def test_the_numbers_of_a_table_are_those_of_the_text_in_their_order(key, number):
+    """Every number, digit by digit, spreads too; whole numbers only after a ±, since labels and years are whole."""
+    there = re.findall(r"(?<=± )\d+(?:\.\d+)*|\d+(?:\.\d+)+", region(key, number))
+    here = []
+    for row in papers.printed(key, number).itertuples():
+        garbled = re.search(r"printed (\S+)", row.note)
+        here += [garbled[1]] if garbled else [text for text in (row.value, row.spread) if text]
+    assert here == there
+
+
+@has_texts
+@pytest.mark.parametrize("key, number", list(REGIONS))
+def test_names_that_are_not_called_inferred_stand_in_the_text(key, number):
+    ours = {"avg", "normal", "stop signs"}  # our words, where the paper has others or none
+    table = papers.table(key, number)
+    text = region(key, number)
+    classes = set(table.loc[~table["note"].str.contains("class"), "cls"]) - ours
+    assert not {cls for cls in classes if cls not in text}
+
+
+@has_texts
+@pytest.mark.parametrize("key", PAPERS)
+def test_every_numbered_table_of_a_text_is_here_or_said_to_be_none_of_results(key):
+    text = (TEXTS / f"{key}.txt").read_text(encoding="utf-8")
+    numbers = {int(number) for number in re.findall(r"\bTables? (\d+)", text)}
+    here = {number for paper, number in papers.known_tables().values() if paper == key}
+    left_out = {number for paper, number in papers.NO_RESULTS if paper == key}
+    assert numbers <= here | left_out and not here & left_out
+
+
+@has_texts
+def test_bold_is_bold_in_the_text():
+    """Only the text of goyal2020 has kept it, and there it marks one number in each row of four tables."""
+    text = (TEXTS / "goyal2020.txt").read_text(encoding="utf-8")
+    marks = [re.match(r"[\d.]+", words) for words in re.findall(r"<b>(.+?)</b>", text)]
+    tables = [papers.printed("goyal2020", number) for number in (1, 2, 3, 5)]
+    bold = [value for table in tables for value in table.loc[table["note"] == "bold", "value"]]
+    assert bold == [mark[0] for mark in marks if mark]
+
+
+def test_the_tables_that_no_text_checks_are_counted():
+    assert set(SIZES) - set(REGIONS) == {("goyal2020", 7)}, "of the long version; the others are checked above"
 
 
 def test_the_tables_are_packaged():
