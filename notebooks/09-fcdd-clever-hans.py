@@ -206,13 +206,13 @@ response = pd.DataFrame(
 response["ordinary"] = (
     response["share"] * response["present"] + (1 - response["share"]) * response["removed"]
 )
-long_runs = recorded.values("09-fcdd-clever-hans")
-long_runs = long_runs[long_runs["label"] == ds.label]
+all_runs = recorded.values("09-fcdd-clever-hans")
+long_runs = all_runs[all_runs["label"] == ds.label]
 
 
-def long_run(key):
+def long_run(key, runs=long_runs):
     """Recorded values of a key, by seed."""
-    return long_runs[long_runs["key"] == key].set_index("seed")["value"]
+    return runs[runs["key"] == key].set_index("seed")["value"]
 
 
 def percent(share):
@@ -385,7 +385,21 @@ else:
     display(Markdown(f"No long runs are recorded on {ds.label}."))
 
 # %% [markdown]
-# When the place is black, all three AUROC are equal by construction: the detector cannot see where the mark would be. What a cure costs is told by the column "no mark", beside the one of clean images.
+# One class of one data set could be a stroke of luck. So the doses were recorded on other images, too: spaniels of Imagenette at 64 pixels against its nine other classes, 900 nominal and 900 known anomalous training images, with a deeper network whose values see nearly the whole image.
+
+# %% tags=["hide-input"]
+rows = [
+    row_of(
+        {"recorded, Imagenette": f"{dose} % marked"},
+        {m: long_run(f"imagenette_{dose}_{m}", all_runs) for m in COLUMNS},
+    )
+    for dose in (0, 5, 20, 50, 100)
+    if len(long_run(f"imagenette_{dose}_mass", all_runs))
+]
+plots.table(pd.DataFrame(rows))
+
+# %% [markdown]
+# In the table of cures, when the place is black, all three AUROC are equal by construction: the detector cannot see where the mark would be. What a cure costs is told by the column "no mark", beside the one of clean images.
 #
 # ```{claims} 09-fcdd-clever-hans
 # ```
