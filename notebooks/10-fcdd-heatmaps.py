@@ -549,7 +549,7 @@ plt.show()
 # %% tags=["hide-input"]
 display(
     Markdown(
-        f"Normal class {color.classes[P.color_normal]}, {P.color_images} images at most, {P.seeds} seed(s), mean and lowest to highest."
+        f"Normal class {color.classes[P.color_normal]}, {P.color_images} images at most, {P.seeds} seed(s): mean and lowest to highest."
     )
 )
 plots.table(
@@ -893,7 +893,7 @@ for kind in range(1, len(pieces.classes)):
                 found.append(pixel_auroc(part.test_masks[of_kind], maps, per_image=True))
         row[title] = plots.spread(found, 2)
     by_kind.append(row)
-display(Markdown(f"AUROC, pixels of each image, {P.seeds} seed(s), mean and lowest to highest."))
+display(Markdown(f"AUROC, pixels of each image, {P.seeds} seed(s): mean and lowest to highest."))
 plots.table(pd.DataFrame(by_kind))
 
 # %% [markdown]
@@ -917,7 +917,7 @@ for seed in range(P.seeds):
 by_sigma = pd.DataFrame(by_sigma)
 display(
     Markdown(
-        f"Confetti only, {P.seeds} seed(s), mean and lowest to highest. Largest change of any tile's score by the width: {max(moved):.3g}."
+        f"Confetti only, {P.seeds} seed(s): mean and lowest to highest. Largest change of any tile's score by the width: {max(moved):.3g}."
     )
 )
 plots.table(

@@ -3,12 +3,13 @@
 A class against the others or a split table; images under attack; a watermark on known anomalies; tiles with defects.
 """
 
+import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
 from . import datasets
-from .recorded import Json, SweepError, value_keys, variants
+from .recorded import COSTS, Json, SweepError, value_keys, variants
 
 Values = tuple[dict[str, float], tuple[int, ...]]  # ({end of the evidence key: value}, shape of a row)
 
@@ -53,17 +54,33 @@ def _values(point: Json, dataset: Any) -> Values:
         x_train, x_test = _standardised(x_train, x_test)
     if point.get("contrast"):
         x_train, x_test = data.normalize_contrast(x_train, x_test)
-    detector, scores = _scores(point, x_train, x_test, _outliers(point, x_train.shape[1:]))
+    detector, scores, seconds = _scores(point, x_train, x_test, _outliers(point, x_train.shape[1:]))
     values = {suffix: metrics.auroc(y_test, s) for suffix, s in scores.items()}
     values |= {f"_{name}": measure(detector, x_test, y_test) for name, measure in _also(point).items()}
     if point.get("split"):
         protocol = F1[point["split"]](y_test)
         values |= {f"{suffix}_f1": metrics.f1_at_ratio(y_test, s, *protocol) for suffix, s in scores.items()}
+    if point.get("costs"):
+        values |= {f"_{name}": value for name, value in costs(detector, x_test, seconds).items()}
     if point.get("hindsight"):
         from .hindsight import ocsvm_in_hindsight
 
         values["_hindsight"] = ocsvm_in_hindsight(x_train, x_test, y_test, **point["hindsight"]).auroc
     return values, tuple(x_train.shape[1:])
+
+
+def costs(detector: Any, x_test: Any, fit_s: float) -> dict[str, float]:
+    """Seconds of the fit, rows scored a second (on the record's device and thread), trainable parameters, and the share
+    of distinct scores. Shallow methods have no parameters."""
+    from adlib import metrics
+
+    started = time.perf_counter()
+    scores = detector.anomaly_score(x_test)
+    rows_per_s = len(x_test) / (time.perf_counter() - started)
+    model = getattr(detector, "model_", None)
+    parameters = sum(p.numel() for p in model.parameters() if p.requires_grad) if model is not None else 0
+    found = (round(fit_s, 3), round(rows_per_s, 1), parameters, metrics.distinct_share(scores))
+    return dict(zip(COSTS, map(float, found), strict=True))
 
 
 def _also(point: Json) -> dict[str, Callable]:
@@ -166,8 +183,12 @@ def _outliers(point: Json, shape: tuple[int, int, int]) -> Any:
     return alike(subset(x, point.get("n_outliers", 0), point["seed"], "n_outliers")[0], shape)
 
 
-def _scores(point: Json, x_train: Any, x_test: Any, outliers: Any = None) -> tuple[Any, dict[str, Any]]:
-    """(fitted detector, {suffix: anomaly scores of x_test} for its variants and after the epochs in between)."""
+def _scores(point: Json, x_train: Any, x_test: Any, outliers: Any = None) -> tuple[Any, dict[str, Any], float]:
+    """(fitted detector, {suffix: anomaly scores of x_test} for its variants and after the epochs in between, seconds).
+
+    The seconds are those of the fit without the scoring in between.
+    """
+    started, aside = time.perf_counter(), 0.0
     detector, scores = with_encoder(build(point), point, x_train), {}
 
     def score(mark: str = "") -> None:
@@ -177,13 +198,17 @@ def _scores(point: Json, x_train: Any, x_test: Any, outliers: Any = None) -> tup
         detector.set_params(**asked)
 
     def on_epoch(epoch: int, loss: float) -> None:
+        nonlocal aside
         if epoch + 1 in point["epochs_at"]:
+            paused = time.perf_counter()
             score(f"_e{epoch + 1}")
+            aside += time.perf_counter() - paused
 
     known = {} if outliers is None else {"outliers": outliers}
     detector.fit(x_train, **known, on_epoch=on_epoch if point.get("epochs_at") else None)
+    seconds = time.perf_counter() - started - aside
     score()
-    return detector, scores
+    return detector, scores, seconds
 
 
 def subset(x: Any, n: int, seed: int, name: str) -> tuple[Any, Any]:

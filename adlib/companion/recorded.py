@@ -68,6 +68,7 @@ class Experiment(BaseModel):
     also: list[Literal["turned", "middle", "hottest", "each", "pooled"]] = []  # measures of `heatmaps.py`, of tiles
     tile_size: int = Field(default=0, ge=0)  # pixels a side
     widths: list[float] = []  # of the Gaussian for the tiles' heatmaps, in pixels of 224; gives _sigma4_each, ...
+    costs: bool = False  # adds _fit_s, _rows_per_s, _parameters, _distinct, see `protocols.costs`
     epochs_at: list[int] = []  # scored also after these epochs, as _e3; a run of 3 epochs would give the same
     split: Literal["balanced", "half"] | None = None  # of a set without test part, standardised; adds F1, as _f1
     hindsight: dict[str, list[float]] = {}  # OC-SVM: the best test AUROC over this grid, as _hindsight (an oracle)
@@ -82,8 +83,10 @@ class Experiment(BaseModel):
 # in a point only where they say something
 LATER = (
     "n_test", "turned", "contamination", "contrast", "attack_steps", "in_sample", "watermark", "watermark_share",
-    "outliers", "n_outliers", "also", "tiles", "tile_size", "widths", "epochs_at", "split", "hindsight",
+    "outliers", "n_outliers", "also", "tiles", "tile_size", "widths", "costs", "epochs_at", "split", "hindsight",
 )  # fmt: skip
+
+COSTS = ("fit_s", "rows_per_s", "parameters", "distinct")
 
 
 class Sweep(BaseModel):
@@ -154,7 +157,8 @@ def value_keys(point: Json) -> list[str]:
     f1 = [end + "_f1" for end in scored] if point.get("split") else []
     best = ["_hindsight"] if point.get("hindsight") else []
     also = [f"_{name}" for name in point.get("also", [])]
-    return [point["evidence"] + end for end in [*scored, *also, *f1, *best]]
+    costs = [f"_{name}" for name in COSTS] if point.get("costs") else []
+    return [point["evidence"] + end for end in [*scored, *also, *f1, *best, *costs]]
 
 
 def canonical(value: Any) -> str:
