@@ -17,7 +17,7 @@
 # %% tags=["parameters"]
 dataset: str = "auto"  # auto for the paper's sets and the tiles where they are at hand, or digits
 normal: int = 1  # normal class of Fashion-MNIST, trousers
-choices: list = ["letters", "natural", "noise", "confetti"]  # outliers to train with
+choices: list = ["letters", "natural", "textures", "noise", "confetti"]  # outliers to train with
 images: int = 800  # training images of that class, and as many outliers
 color_normal: int = 0  # normal class of CIFAR-10, airplanes
 amounts: list = [2, 8, 128, 2048, 0]  # numbers of outliers for CIFAR-10, 0 for all
@@ -64,7 +64,8 @@ class Params(ChapterParams):
     dataset: Literal["auto", "digits"]
     normal: Annotated[int, Field(ge=0, le=9, strict=True)]
     choices: Annotated[
-        list[Literal["letters", "natural", "noise", "confetti"]], Field(min_length=1, max_length=4)
+        list[Literal["letters", "natural", "textures", "noise", "confetti"]],
+        Field(min_length=1, max_length=5),
     ]
     images: Annotated[int, Field(ge=20, le=50000, strict=True)]
     color_normal: Annotated[int, Field(ge=0, le=9, strict=True)]
@@ -164,8 +165,11 @@ def outliers_of(choice, n, seed):
     """n images to train with as outliers; None for confetti, which FCDD makes by itself."""
     if choice == "letters":
         return some(similar, n, seed)
-    if choice == "natural":
-        return heatmaps.alike(some(natural.x_train, n, seed), (1, SIDE, SIDE))
+    if choice in ("natural", "textures"):
+        x = natural.x_train
+        if choice == "textures":
+            x = x[natural.y_train == natural.classes.index("dtd")]
+        return heatmaps.alike(some(x, n, seed), (1, SIDE, SIDE))
     if choice == "noise":
         return np.random.default_rng(seed).integers(0, 256, (n, 1, SIDE, SIDE), dtype=np.uint8)
     return None
@@ -174,6 +178,7 @@ def outliers_of(choice, n, seed):
 usable = {
     "letters": similar is not None,
     "natural": natural is not None,
+    "textures": natural is not None,
     "noise": True,
     "confetti": True,
 }
@@ -415,6 +420,7 @@ display(
 WORDS = {
     "letters": similar_words,
     "natural": "natural images, in grey",
+    "textures": "pictures of textures alone, in grey",
     "noise": "uniform noise",
     "confetti": "confetti on normal images" + (", with a border to 32 pixels" if SIDE < 32 else ""),
 }
@@ -1024,6 +1030,6 @@ for sigma, found in by_sigma.groupby("sigma"):
 used = [grey, color, pieces]
 if "letters" in CHOICES and grey.name != "digits":
     used.append(letters)
-if "natural" in CHOICES or color.name != "digits":
+if {"natural", "textures"} & {*CHOICES} or color.name != "digits":
     used.append(natural)
 receipt.record("10-fcdd-heatmaps", P, datasets.together(used), values)
