@@ -15,7 +15,7 @@ CASES = {
     "DAGMM-rows": ("DAGMM", {}, (5,)),
     "DAGMM-images": ("DAGMM", {}, (1, 28, 28)),
     "DSEBM-energy": ("DSEBM", {}, (5,)),
-    "DSEBM-reconstruction": ("DSEBM", {"score": "reconstruction"}, (3, 30, 32)),
+    "DSEBM-reconstruction": ("DSEBM", {"score_by": "reconstruction"}, (3, 30, 32)),
     "DeepSAD": ("DeepSAD", {}, (5,)),
     "DeepSVDD-rows": ("DeepSVDD", {}, (5,)),
     "DeepSVDD-images": ("DeepSVDD", {}, (3, 32, 32)),

@@ -146,7 +146,7 @@ def test_the_two_scores_may_be_exchanged_after_fit(shape):
         expected = energy(d.model_.net, seen, d.model_.bias)
     np.testing.assert_allclose(d.anomaly_score(x), expected.numpy(), rtol=1e-4)
     square = energy_slope(d.model_.net, seen, d.model_.bias).detach().flatten(1).square().mean(1)
-    d.set_params(score="reconstruction")
+    d.set_params(score_by="reconstruction")
     np.testing.assert_allclose(d.anomaly_score(x), square.numpy(), rtol=1e-3)
 
 
@@ -171,7 +171,7 @@ def test_the_energy_of_gaussian_rows_is_their_log_density_up_to_a_constant():
     np.testing.assert_allclose(ours - ours[4], expected, atol=0.05)  # not 0.64 at the ends
 
 
-@pytest.mark.parametrize("setting,value", [("score", "height"), ("noise", 0)])
+@pytest.mark.parametrize("setting,value", [("score_by", "height"), ("noise", 0)])
 def test_bad_settings_of_dsebm(setting, value):
     with pytest.raises(ValueError, match=f"{setting}.*{value}"):
         DSEBM(**{setting: value}).fit(np.random.default_rng(0).normal(size=(10, 2)))
