@@ -175,7 +175,8 @@ class DSEBM(Detector):
     """
 
     score_by: str = "energy"
-    """"energy" (DSEBM-e) or "reconstruction" (DSEBM-r); may be changed after `fit`. Not `score`: scikit-learn takes that for a method."""
+    """"energy" (DSEBM-e) or "reconstruction" (DSEBM-r); may be changed after `fit`. Scikit-learn takes what is
+    called `score` for a method."""
     noise: float = 0.5
     """Standard deviation of the noise, in the network's units: 0.5 in GEOM's code."""
     net: Callable | None = None
