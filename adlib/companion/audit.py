@@ -302,6 +302,28 @@ def side_by_side(tables: Tables, dataset: str, name: str) -> "pandas.DataFrame":
     return pd.DataFrame({_names(column): column.values for column in some}, index=CLASSES[dataset])
 
 
+def fashion_order(tables: Tables) -> "pandas.DataFrame":
+    """Do quoted rows of golan2018's Fashion-MNIST, which have numbers and no names, belong to the names given to them?
+
+    liznerski2021 prints two of its columns beside two of its own. own, quoted, and their correlation over the classes:
+    `as printed`, and with the quoted rows `alphabetical`, read in the alphabetical order of the class names.
+    """
+    import numpy as np
+    import pandas as pd
+
+    names = CLASSES["Fashion-MNIST"]
+    alphabet = sorted(range(10), key=names.__getitem__)  # class of each row
+    some = [c for c in columns(tables) if c.paper == "liznerski2021" and c.dataset == "Fashion-MNIST"]
+    found = []
+    for own in (c for c in some if family(c.method) not in ("Deep SVDD", "GEOM")):
+        for quoted in (c for c in some if family(c.method) in ("Deep SVDD", "GEOM")):
+            moved = np.empty(10)
+            moved[alphabet] = quoted.values
+            fits = [np.corrcoef(own.values, order)[0, 1] for order in (quoted.values, moved)]
+            found.append([own.method, quoted.method, *fits])
+    return pd.DataFrame(found, columns=["own", "quoted", "as printed", "alphabetical"])
+
+
 # ---- sentences
 
 

@@ -242,6 +242,16 @@ def test_copies_with_another_name(tables):
     assert quoted.set_index("method")["same"].to_dict() == {"DSVDD": False, "DAGMM": True, "DSEBM": True, "GEOM": True}
 
 
+def test_quoted_rows_of_fashion_mnist_fit_better_in_alphabetical_order(tables):
+    found = audit.fashion_order(tables)
+    assert len(found) == 4 and (found["alphabetical"] > found["as printed"]).all()
+    row = found[(found["own"] == "FCDD (OE)") & (found["quoted"] == "DSVDD")].iloc[0]
+    fcdd, svdd = (tables["liznerski2021", 6].query("method == @m and cls != 'avg'") for m in ("FCDD (OE)", "DSVDD"))
+    by_name = dict(zip(sorted(cls.lower() for cls in svdd["cls"]), svdd["value"], strict=True))
+    moved = pd.Series([by_name[cls.lower()] for cls in fcdd["cls"]])
+    assert row["alphabetical"] == pytest.approx(moved.corr(fcdd["value"].reset_index(drop=True)))
+
+
 def test_the_same_baseline_is_found_in_the_papers_that_print_it(tables):
     car = audit.side_by_side(tables, "CIFAR-10", "OC-SVM").loc["automobile"]
     assert {paper: value for (paper, _, _), value in car.items()} == {
