@@ -492,7 +492,7 @@ def outcome(verdicts: Sequence[str]) -> str:
 
 
 def sentences(tables: Tables) -> "pandas.DataFrame":
-    """Each statement: id, paper, place, says, printed, readings (see `judge`), verdict, found (see `places`)."""
+    """Each statement: id, paper, place, says, printed, relation, readings (see `judge`), verdict, found (`places`)."""
     import pandas as pd
 
     found = []
@@ -500,9 +500,9 @@ def sentences(tables: Tables) -> "pandas.DataFrame":
         readings = judge(tables, statement)
         said = outcome([v for *_, v in readings])
         elsewhere = places(tables, statement["paper"], str(statement["printed"])) if said not in FINE else []
-        row = [statement[name] for name in ("id", "paper", "place", "says", "printed")]
+        row = [statement[name] for name in ("id", "paper", "place", "says", "printed", "is")]
         found.append([*row, readings, said, elsewhere])
-    return pd.DataFrame(found, columns="id paper place says printed readings verdict found".split())
+    return pd.DataFrame(found, columns="id paper place says printed relation readings verdict found".split())
 
 
 def places(tables: Tables, key: str, printed: str) -> list[str]:
