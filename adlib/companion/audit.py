@@ -137,6 +137,42 @@ def bold(tables: Tables) -> "pandas.DataFrame":
     return pd.DataFrame(found, columns=names)
 
 
+OWN = {  # (key, number): a paper's own method in a table of rivals, and the columns that are no rivals of it
+    ("golan2018", 1): ("GEOM", ()),
+    ("wu2021", 1): ("NS", ()),
+    ("wu2021", 2): ("NS", ()),
+    ("goyal2020", 1): ("DROCC", ()),
+    ("goyal2020", 2): ("DROCC", ()),
+    ("goyal2020", 3): ("DROCC", ()),
+    ("goyal2020", 5): ("DROCC", ()),
+    ("chalapathy2018", 3): ("OC-NN", ()),
+    ("chalapathy2018", 4): ("OC-NN", ()),
+    ("liznerski2021", 2): ("FCDD", ("FCDD, semi-supervised",)),
+    ("liznerski2021", 6): ("FCDD (OE)", ()),
+    ("liznerski2021", 7): ("FCDD (OE)", ()),
+    ("liznerski2021", 8): ("FCDD (OE)", ()),
+}
+
+
+def against_the_best(tables: Tables) -> "pandas.DataFrame":
+    """Each row of a table beside the paper's own method: paper, table, dataset, cls, own, value, other, whose.
+
+    `other` is the largest number of the row that is a rival's, `whose` the first rival that has it.
+    """
+    import pandas as pd
+
+    found = []
+    for (key, number), (own, no_rivals) in OWN.items():
+        frame = tables[key, number]
+        frame = frame[~frame["cls"].isin(SUMMARIES) & ~frame["method"].isin(no_rivals)]
+        for (dataset, cls), row in frame.groupby(["dataset", "cls"], sort=False):
+            best = row[row["method"] != own].nlargest(1, "value").iloc[0]
+            value = row.loc[row["method"] == own, "value"].item()
+            found.append([key, number, dataset, cls, own, value, best["value"], best["method"]])
+    names = "paper table dataset cls own value other whose".split()
+    return pd.DataFrame(found, columns=names)
+
+
 def impossible_spreads(tables: Tables, key: str, number: int, seeds: int) -> "pandas.DataFrame":
     """The cells of a table in % whose spread no `seeds` AUROCs of this mean can have, with the largest that they can.
 

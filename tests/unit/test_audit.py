@@ -185,8 +185,8 @@ def test_every_mean_that_is_not_its_rows_rounded(tables):
 def test_the_sentences_that_do_not_follow(tables):
     said = audit.sentences(tables).set_index("id")
     assert set(said.index[said["verdict"] == "does not follow"]) == {
-        "geom-consistently", "geom-cats-better-than-chance", "ns-dsvdd-mean", "drocc-frog", "drocc-deer-geom",
-        "ocnn-two-of-ten", "fcdd-quarter",
+        "geom-consistently", "geom-cats-better-than-chance", "geom-simple-score", "ns-dsvdd-mean", "drocc-frog",
+        "drocc-deer-geom", "ocnn-two-of-ten", "fcdd-quarter",
     }  # fmt: skip
     assert set(said.index[said["verdict"] == "depends on the reading"]) == {
         "geom-32-percent", "geom-67-percent", "geom-dog", "ns-upwards-of-4", "ns-dsvdd-outperforms", "drocc-20-percent",
@@ -225,6 +225,25 @@ def test_one_bold_number_is_not_the_largest_of_its_row(tables):
         "goyal2020", 1, "Frog", "DROCC", 74.426, 74.7, "OC-SVM",
     )  # fmt: skip
     assert len(found) == 25
+
+
+def test_where_a_papers_own_method_is_not_the_best(tables):
+    found = audit.against_the_best(tables)
+    lost = found[found["value"] < found["other"]]
+    geom = lost[lost["paper"] == "golan2018"]
+    assert list(zip(geom["dataset"], geom["cls"], geom["whose"], strict=True)) == [
+        ("CIFAR-10", "0", "CAE OC-SVM"),
+        ("CIFAR-100", "13", "RAW OC-SVM"),
+        ("Fashion-MNIST", "2", "CAE OC-SVM"),
+        ("Fashion-MNIST", "3", "RAW OC-SVM"),
+        ("Fashion-MNIST", "6", "RAW OC-SVM"),
+        ("Fashion-MNIST", "8", "RAW OC-SVM"),
+    ]
+    drocc = lost[(lost["paper"] == "goyal2020") & (lost["table"] == 1)]
+    assert drocc["cls"].tolist() == ["Bird", "Deer", "Frog"] and len(found[found["paper"] == "golan2018"]) == 42
+    assert {(key, method) for key, (method, _) in audit.OWN.items()} <= {
+        (key, method) for key, frame in tables.items() for method in frame["method"]
+    }
 
 
 def test_one_spread_of_chalapathy2018_is_too_wide_for_ten_seeds(tables):
