@@ -255,6 +255,7 @@ class Column(NamedTuple):
     method: str
     values: tuple[float, ...]
     digits: tuple[int, ...]
+    spreads: tuple[float, ...]
 
 
 def columns(tables: Tables) -> list[Column]:
@@ -267,8 +268,9 @@ def columns(tables: Tables) -> list[Column]:
                 continue
             rows = rows.iloc[[order[i] for i in range(10)]]
             share = rows["value"].max() <= 1  # in shares of 1, not in %
-            values = tuple(rows["value"] * (100 if share else 1))
-            found.append(Column(key, number, dataset, method, values, tuple(rows["digits"] - 2 * share)))
+            values, spreads = (tuple(rows[name] * (100 if share else 1)) for name in ("value", "spread"))
+            digits = tuple(rows["digits"] - 2 * share)
+            found.append(Column(key, number, dataset, method, values, digits, spreads))
     return found
 
 
@@ -289,8 +291,8 @@ def equal_cells(a: Column, b: Column) -> int:
 def copies(tables: Tables, least: int = 8) -> "pandas.DataFrame":
     """Pairs of columns, of two papers, with at least so many of the ten numbers equal.
 
-    dataset, paper, table, method, other paper, other table, other method, equal, digits (those compared), same (whether
-    the two papers mean the same method by it).
+    dataset, paper, table, method, other paper, other table, other method, equal, spreads (the equal ones of those
+    that both print), both (how many both print), digits (those compared), same (whether both mean the same method).
     """
     import pandas as pd
 
@@ -302,8 +304,10 @@ def copies(tables: Tables, least: int = 8) -> "pandas.DataFrame":
         if equal >= least:
             digits = min(*a.digits, *b.digits)
             same = family(a.method) == family(b.method)
-            found.append([a.dataset, *_names(a), *_names(b), equal, max(digits, 0), same])
-    names = ["dataset", "paper", "table", "method", *OTHER, "equal", "digits", "same"]
+            spreads = [(x, y) for x, y in zip(a.spreads, b.spreads, strict=True) if x == x and y == y]  # not NaN
+            alike = sum(x == y for x, y in spreads)
+            found.append([a.dataset, *_names(a), *_names(b), equal, alike, len(spreads), max(digits, 0), same])
+    names = ["dataset", "paper", "table", "method", *OTHER, "equal", "spreads", "both", "digits", "same"]
     return pd.DataFrame(found, columns=names)
 
 
