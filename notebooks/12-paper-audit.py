@@ -39,6 +39,7 @@ from pydantic import Field
 from adlib.companion import audit, plots, receipt
 from adlib.companion.claims import PAPERS
 from adlib.companion.datasets import Several
+from adlib.companion.papers import NO_RESULTS
 from adlib.companion.params import BadParameters, ChapterParams
 
 Paper = Literal["golan2018", "wu2021", "goyal2020", "chalapathy2018", "liznerski2021"]
@@ -391,6 +392,13 @@ rows = [
 plots.table(pd.DataFrame(rows)) if rows else display(Markdown("None."))
 
 # %% [markdown]
+# In one row no spread is equal, and that is well: GEOM's table has standard errors, DROCC's has standard deviations. Divided by the root of ten, the number of runs of Deep SVDD's authors, the one should give the other:
+
+# %% tags=["hide-input"]
+fit = audit.rescaled_spreads(tables, runs=10)
+say(f"{fit[0]} of {fit[1]} standard errors are the quoted standard deviation over the root of ten.")
+
+# %% [markdown]
 # Nearly all of this is quoting as it should be. GEOM quotes Deep SVDD from its authors, and so do the others, but for OC-NN, which has numbers of its own. OC-NN's text speaks of AnoGAN as of a method that was run, with a code and a setting; its column is the one that DROCC and NS quote, spreads included, but for the mean of one class.
 #
 # One pair has two names. FCDD's Table 6 gives *Deep SVDD* on Fashion-MNIST the numbers of GEOM's *OC-SVM on raw pixels*, class by class. GEOM has no numbers of Deep SVDD on that data set. Table 3 of NS, which prints means only, has the same pair:
@@ -490,9 +498,17 @@ plots.table(facts)
 #
 # - **Our reading of the text.** The tables were taken from plain text, where headings are scrambled and one paper has lost most names. Each number is tested against the text, in its order; the names in their places are partly inferred, and each table of the package says so in a column of notes.
 # - **Our reading of a sentence.** "On par" and "approximately" have no edge. Where a sentence says how it is meant, that counts; elsewhere the entry says what we took it for.
-# - **What is not here.** Sentences about numbers that no table has, such as those of figures, are not judged. Tables of the long version of DROCC's paper are missing but for one.
-# - **An error of ours looks like an error of theirs.** Whoever finds one, please change the cell and watch this page change:
-#
+# - **What is not here.** Sentences about numbers that no table has, such as those of figures, are not judged. Tables that are left out are named below.
+# - **An error of ours looks like an error of theirs.** Whoever suspects one can change the cell (the first exercise) and watch this page change.
+
+# %% tags=["hide-input"]
+left_out = [
+    {"table": f"{name(paper)}, Table {table}", "why it is not here": why}
+    for (paper, table), why in NO_RESULTS.items()
+]
+plots.table(pd.DataFrame(left_out))
+
+# %% [markdown]
 # ## Exercises
 #
 # 1. Mend Table 1 of NS: `-y 'change: {"wu2021 1 | MNIST | OCSVM | avg": 95.13}'`. Which rows of this page change? Which cells would you have to change if the mean were right and one class wrong?

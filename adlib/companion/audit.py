@@ -315,6 +315,18 @@ def _names(column: Column) -> tuple[str, int, str]:
     return column.paper, column.table, column.method
 
 
+def rescaled_spreads(tables: Tables, runs: int) -> tuple[int, int]:
+    """(how many, of how many) spreads of the Deep SVDD that golan2018 quotes are those of goyal2020 over sqrt(runs).
+
+    golan2018 prints standard errors, goyal2020 standard deviations; both quote the same column.
+    """
+    some = {(c.paper, c.method): c for c in columns(tables) if c.dataset == "CIFAR-10"}
+    errors = some["golan2018", "E2E OC-SVM"].spreads
+    spreads = some["goyal2020", "One-class Deep SVDD"].spreads
+    equal = [verdict(error, 1, spread / math.sqrt(runs)) for error, spread in zip(errors, spreads, strict=True)]
+    return equal.count("follows"), len(equal)
+
+
 def copied_means(tables: Tables, key: str, number: int) -> "pandas.DataFrame":
     """For each mean of a table without classes: the means of other papers, same data set, that are equal to the digit.
 

@@ -267,6 +267,10 @@ def test_spreads_are_copied_along_even_where_a_mean_is_not(tables):
     assert found[["method", "equal", "spreads", "both"]].to_numpy().tolist() == [["AnoGAN", 9, 10, 10]]
 
 
+def test_standard_errors_of_golan2018_are_quoted_deviations_over_the_root_of_ten(tables):
+    assert audit.rescaled_spreads(tables, 10) == (10, 10) and audit.rescaled_spreads(tables, 5)[0] < 5
+
+
 def test_quoted_rows_of_fashion_mnist_fit_better_in_alphabetical_order(tables):
     found = audit.fashion_order(tables)
     assert len(found) == 4 and (found["alphabetical"] > found["as printed"]).all()
