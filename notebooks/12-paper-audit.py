@@ -496,7 +496,7 @@ plots.table(facts)
 #
 # ## What could go wrong
 #
-# - **Our reading of the text.** The tables were taken from plain text, where headings are scrambled and one paper has lost most names. Each number is tested against the text, in its order; the names in their places are partly inferred, and each table of the package says so in a column of notes.
+# - **Our reading of the text.** The tables were taken from plain text, where headings are scrambled and one paper has lost most names. Each number is tested against the text, in its order, but for DROCC's Table 7, which stands in a long version only; the names in their places are partly inferred, and each table of the package says so in a column of notes.
 # - **Our reading of a sentence.** "On par" and "approximately" have no edge. Where a sentence says how it is meant, that counts; elsewhere the entry says what we took it for.
 # - **What is not here.** Sentences about numbers that no table has, such as those of figures, are not judged. Tables that are left out are named below.
 # - **An error of ours looks like an error of theirs.** Whoever suspects one can change the cell (the first exercise) and watch this page change.
