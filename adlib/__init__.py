@@ -10,24 +10,31 @@ if TYPE_CHECKING:  # read by type checkers and by adlib.companion.imports
     from .autoencoder import Autoencoder
     from .detector import Detector
     from .drocc import DROCC, DROCCLF, DROCCOE
+    from .energy import DAGMM, DSEBM
     from .fcdd import FCDD, HSC
+    from .gan import ADGAN
     from .geom import GEOM
     from .goad import GOAD
     from .ns import NoveltyNormalization
     from .ocnn import OCNN
+    from .random_features import RandomFeatures
     from .rcae import RCAE
     from .saving import load, save
     from .shallow import KDE, KNN, LOF, OCSVM, IsolationForest
     from .svdd import DeepSAD, DeepSVDD, SoftDeepSVDD
+    from .vae import VAE
 
     METHODS: dict[str, type[Detector]]
 
 __version__ = "0.1.0"
 __all__ = [
+    "ADGAN",
     "Autoencoder",
+    "DAGMM",
     "DROCC",
     "DROCCLF",
     "DROCCOE",
+    "DSEBM",
     "DeepSAD",
     "DeepSVDD",
     "Detector",
@@ -44,16 +51,21 @@ __all__ = [
     "OCNN",
     "OCSVM",
     "RCAE",
+    "RandomFeatures",
     "SoftDeepSVDD",
+    "VAE",
     "load",
     "save",
 ]
 
 _METHOD_HOME = {
+    "ADGAN": "gan",
     "Autoencoder": "autoencoder",
+    "DAGMM": "energy",
     "DROCC": "drocc",
     "DROCCLF": "drocc",
     "DROCCOE": "drocc",
+    "DSEBM": "energy",
     "DeepSAD": "svdd",
     "DeepSVDD": "svdd",
     "FCDD": "fcdd",
@@ -68,7 +80,9 @@ _METHOD_HOME = {
     "OCNN": "ocnn",
     "OCSVM": "shallow",
     "RCAE": "rcae",
+    "RandomFeatures": "random_features",
     "SoftDeepSVDD": "svdd",
+    "VAE": "vae",
 }
 _HOME = _METHOD_HOME | {"Detector": "detector", "load": "saving", "save": "saving"}
 

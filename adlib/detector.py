@@ -31,7 +31,8 @@ class Detector(OutlierMixin, BaseEstimator):
     """A one-class detector: `fit` on normal data, then `anomaly_score`, where larger means more anomalous.
 
     A trained detector supplies `_build`, `_loss` and `_score`, and the hooks it needs of `_draw`, `_items`, `_start`,
-    `_end_epoch`, `_training_scores`; a shallow one supplies `_fit`, `_scores`, `_state` and `_set_state` instead.
+    `_optimizer`, `_end_epoch`, `_training_scores`; a shallow one supplies `_fit`, `_scores`, `_state` and `_set_state`
+    instead.
     """
 
     fpr: float = 0.05
@@ -239,9 +240,9 @@ class Detector(OutlierMixin, BaseEstimator):
         self.offset_ = float(np.quantile(-training_scores, self.fpr))
 
     def _train(self, x: torch.Tensor, generator: torch.Generator, on_epoch):
-        """Adam over shuffled batches; leaves the mean loss of each epoch in `history_`."""
+        """`_optimizer`'s steps over shuffled batches; leaves the mean loss of each epoch in `history_`."""
         items, epochs = self._items(x), self._epochs()
-        optimizer = torch.optim.Adam(self.model_.parameters(), lr=self.lr, weight_decay=self.weight_decay)
+        optimizer = self._optimizer()
         loss_of = torch.compile(self._loss) if self.compile else self._loss
         self.history_ = []
         for epoch in range(epochs):
@@ -281,6 +282,10 @@ class Detector(OutlierMixin, BaseEstimator):
     def _score(self, batch: torch.Tensor) -> torch.Tensor:
         """Anomaly score of each row of a batch on the device, (n,)."""
         raise TypeError(f"{type(self).__name__} is not a trained detector")
+
+    def _optimizer(self) -> torch.optim.Optimizer:
+        """Of all learned parameters; `_lr` sets its rate in each epoch."""
+        return torch.optim.Adam(self.model_.parameters(), lr=self.lr, weight_decay=self.weight_decay)
 
     def _epochs(self) -> int:
         return self.epochs

@@ -81,6 +81,33 @@ def pixel_auroc(masks, maps, per_image: bool) -> float:
     return float(np.mean([auroc(masks[i].ravel(), maps[i].ravel()) for i in mixed]))
 
 
+def distinct_share(s) -> float:
+    """Share of distinct values among the scores ``s`` (n,), from 1/n to 1. Equal rows count once: leave them out."""
+    s = _finite(s, "scores")
+    return np.unique(s).size / s.size
+
+
+def relative_spread(s) -> float:
+    """Distance of the 5 % and 95 % quantiles of the scores ``s`` (n,), in units of the median of ``|s|``; 0 if equal.
+
+    Scores that differ by rounding alone have one below about 1e-5. Scores that may be of any sign need another look:
+    subtract no threshold, which could make their level as small as the rounding.
+    """
+    s = _finite(s, "scores")
+    low, high = np.quantile(s, [0.05, 0.95])
+    level = np.median(np.abs(s))
+    return 0.0 if high == low else float((high - low) / level) if level else np.inf
+
+
+def has_collapsed(s, distinct: float = 0.5, spread: float = 1e-4) -> bool:
+    """Whether the scores ``s`` (n,) of distinct rows tell them apart no more, as where a network maps all to one point.
+
+    That is if at most the share ``distinct`` of them is distinct, or if their ``relative_spread`` is at most
+    ``spread``. Both bounds are ours. Says nothing about whether the order is right: that is ``auroc``, which needs labels.
+    """
+    return distinct_share(s) <= distinct or relative_spread(s) <= spread
+
+
 def bootstrap_ci(values: Sequence[float], level: float = 0.95, seed: int = 0) -> tuple[float, float]:
     """(lo, hi) for the mean of ``values``, one a seed: percentile bootstrap, 10,000 resamples; one value v: (v, v)."""
     v = _finite(values, "values")

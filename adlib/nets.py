@@ -43,6 +43,21 @@ class MLPAutoencoder(nn.Module):
 # ---- for images, (n, c, h, w)
 
 
+class SoftplusCNN(nn.Sequential):
+    """Strided 3x3 convolutions, each with softplus, and a linear layer, (n, c, h, w) -> (n, features).
+
+    Smooth and without batch norm: an energy of it has a slope that can be trained, and rows do not meet.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], channels: tuple[int, ...], features: int):
+        c, h, w = shape
+        layers = []
+        for c_out in channels:
+            layers += [nn.Conv2d(c, c_out, 3, 2, padding=1), nn.Softplus()]
+            c, h, w = c_out, -(-h // 2), -(-w // 2)
+        super().__init__(*layers, nn.Flatten(), nn.Linear(c * h * w, features))
+
+
 class LeNet(nn.Module):
     """The LeNet-type encoder of Deep SVDD (Ruff et al. 2018, Section 4.2), (n, c, h, w) -> (n, features).
 
@@ -110,6 +125,31 @@ class LeNetAutoencoder(nn.Module):
             layers += [nn.LeakyReLU(), UpsampledConv(channels[i], c_out, sizes[i])]
             layers += [nn.BatchNorm2d(c_out, eps=1e-4, affine=False) if i else nn.Sigmoid()]
         self.decoder = nn.Sequential(*layers)
+
+    def encode(self, x):
+        return self.encoder(x)
+
+    def decode(self, code):
+        return self.decoder(code)
+
+
+class Mirrored(nn.Module):
+    """`encode` is any module X -> (n, code); `decode` goes back as the mirror of `mlp` or `lenet`, with a linear end.
+
+    Images are seen in [0, 1], as the module sees them without a decoder. For the pre-training of Ruff et al. (2018,
+    Section 4.2); theirs ends in a sigmoid, which cannot draw standardised images.
+    """
+
+    pixels = (0, 1)
+
+    def __init__(self, encoder: nn.Module, shape: tuple[int, ...], code: int):
+        super().__init__()
+        self.encoder = encoder
+        if len(shape) == 1:
+            self.decoder = MLP(code, (32, 64, shape[0]), bias=False)
+        else:
+            channels = (8, 4) if shape[0] == 1 else (32, 64, 128)
+            self.decoder = LeNetAutoencoder(shape, channels, code).decoder[:-1]
 
     def encode(self, x):
         return self.encoder(x)
@@ -335,6 +375,18 @@ def mlp_autoencoder(shape):
     return MLPAutoencoder(d, 128, max(1, d // 2))
 
 
+def mlp_autoencoder_2(shape):
+    """As `mlp_autoencoder`, with a code of 2 numbers: DAGMM's mixture is in few dimensions (Zong 2018)."""
+    (d,) = shape
+    return MLPAutoencoder(d, 128, 2)
+
+
+def softplus_mlp(shape):
+    """MLP d -> 128 -> 128 with softplus between: DSEBM's two layers for rows, as smooth as its energy (Zhai 2016)."""
+    (d,) = shape
+    return nn.Sequential(nn.Linear(d, 128), nn.Softplus(), nn.Linear(128, 128))
+
+
 def lenet(shape):
     """LeNet-type encoder: channels 8, 4 to 32 features for grey images, 32, 64, 128 to 128 for colour (Ruff 2018)."""
     return LeNet(shape, (8, 4), 32) if shape[0] == 1 else LeNet(shape, (32, 64, 128), 128)
@@ -367,6 +419,17 @@ def lenet_autoencoder_8(shape):
     return LeNetAutoencoder(shape, channels, 8)
 
 
+def lenet_autoencoder_5(shape):
+    """As `lenet_autoencoder`, with a code of 5 numbers: for DAGMM, as many as GEOM's code takes."""
+    channels = (8, 4) if shape[0] == 1 else (32, 64, 128)
+    return LeNetAutoencoder(shape, channels, 5)
+
+
+def softplus_cnn(shape):
+    """Strided convolutions of 16, 32 and 64 channels with softplus, and 128 features: DSEBM's for images; ours."""
+    return SoftplusCNN(shape, (16, 32, 64), 128)
+
+
 def small_cnn(shape):
     """Conv 3x3x32, max pooling, 10 units: the network of GEOM's figure script."""
     return SmallCNN(shape)
@@ -390,6 +453,11 @@ def wrn_16_8(shape):
 def dcgan_autoencoder(shape):
     """DCGAN-type autoencoder: channels 64, 128, 256 and a code of 256 numbers, as GEOM's code has for 32 pixels."""
     return DCGANAutoencoder(shape, (64, 128, 256), 256)
+
+
+def dcgan_autoencoder_narrow(shape):
+    """The network of `dcgan_autoencoder` with a quarter of its channels and code, for small machines."""
+    return DCGANAutoencoder(shape, (16, 32, 64), 64)
 
 
 def fcn_28(shape):
