@@ -58,7 +58,7 @@ def load_tables():
 
 
 sets = load_tables()
-stand_in = not {ds.name for ds in sets.values()} <= set(data.NAMES)
+stand_in = any(ds.name == "generated" for ds in sets.values())
 if stand_in:
     display(
         Markdown(
@@ -178,9 +178,9 @@ def panels(some, columns=4):
 
 
 def nothing_yet(what):
-    """A figure in place of one whose runs are not recorded."""
+    """A sentence in place of a figure."""
     figure, axis = plt.subplots(figsize=(6, 0.7))
-    axis.text(0.5, 0.5, f"{what}: not recorded yet", ha="center", va="center")
+    axis.text(0.5, 0.5, what, ha="center", va="center")
     axis.set_axis_off()
     return figure
 
@@ -229,7 +229,7 @@ def verdict_of_ranks(some, compared):
 
 
 live_compared = board.compare(board.by_unit(live))
-(ranks_picture(live_compared) if live_compared else nothing_yet("Too few tables to compare"))
+(ranks_picture(live_compared) if live_compared else nothing_yet("Too few tables to compare: five are needed"))
 plt.show()
 
 # %% tags=["hide-input"]
@@ -263,12 +263,12 @@ display(Markdown(state("tables")))
 show(seen["tables"])
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "AUROC of each method on each of the 22 tables, dots are seeds. Dark: shallow methods; orange: the untrained network; light: trained networks.", "name": "fig-board-tables"}, "image": {"alt": "Small panels, one for each of 22 tables, with a dot plot of AUROC for each method."}}
-(nothing_yet("22 tables") if seen["tables"].empty else panels(seen["tables"]))
+(nothing_yet("22 tables: not recorded yet") if seen["tables"].empty else panels(seen["tables"]))
 plt.show()
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Critical-difference diagram of the recorded runs on tables. Left is better; a bar joins methods that Nemenyi's test at 5 % does not tell apart.", "name": "fig-board-cd"}, "image": {"alt": "A line of average ranks with the name of each method at its rank; horizontal bars join the methods that cannot be told apart."}}
 compared = None if seen["tables"].empty else board.compare(board.by_unit(seen["tables"]))
-(ranks_picture(compared) if compared else nothing_yet("Ranks on tables"))
+(ranks_picture(compared) if compared else nothing_yet("Ranks on tables: not recorded yet"))
 plt.show()
 
 # %% tags=["hide-input"]
@@ -287,7 +287,7 @@ display(Markdown(f"**{board.IMAGES['mnist']}.** {state('mnist')}"))
 show(seen["mnist"])
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "MNIST: AUROC of each method for each normal class, dots are seeds.", "name": "fig-board-mnist"}, "image": {"alt": "Five small panels, one for each normal digit, with a dot plot of AUROC for each method."}}
-(nothing_yet("MNIST") if seen["mnist"].empty else panels(seen["mnist"], 5))
+(nothing_yet("MNIST: not recorded yet") if seen["mnist"].empty else panels(seen["mnist"], 5))
 plt.show()
 
 # %% tags=["hide-input"]
@@ -295,7 +295,7 @@ display(Markdown(f"**{board.IMAGES['fashion_mnist']}.** {state('fashion_mnist')}
 show(seen["fashion_mnist"])
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Fashion-MNIST: AUROC of each method for each normal class, dots are seeds.", "name": "fig-board-fashion"}, "image": {"alt": "Five small panels, one for each normal kind of clothing, with a dot plot of AUROC for each method."}}
-(nothing_yet("Fashion-MNIST") if seen["fashion_mnist"].empty else panels(seen["fashion_mnist"], 5))
+(nothing_yet("Fashion-MNIST: not recorded yet") if seen["fashion_mnist"].empty else panels(seen["fashion_mnist"], 5))
 plt.show()
 
 # %% tags=["hide-input"]
@@ -303,7 +303,7 @@ display(Markdown(f"**{board.IMAGES['cifar10']}.** {state('cifar10')}"))
 show(seen["cifar10"])
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "CIFAR-10 (JPEG-75): AUROC of each method for each normal class, dots are seeds.", "name": "fig-board-cifar"}, "image": {"alt": "Five small panels, one for each normal class of CIFAR-10, with a dot plot of AUROC for each method."}}
-(nothing_yet("CIFAR-10") if seen["cifar10"].empty else panels(seen["cifar10"], 5))
+(nothing_yet("CIFAR-10: not recorded yet") if seen["cifar10"].empty else panels(seen["cifar10"], 5))
 plt.show()
 
 # %% [markdown]
