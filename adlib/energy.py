@@ -174,8 +174,9 @@ class DSEBM(Detector):
     Scale rows yourself.
     """
 
-    score: str = "energy"
-    """"energy" (DSEBM-e) or "reconstruction" (DSEBM-r); may be changed after `fit`."""
+    score_by: str = "energy"
+    """"energy" (DSEBM-e) or "reconstruction" (DSEBM-r); may be changed after `fit`. Scikit-learn takes what is
+    called `score` for a method."""
     noise: float = 0.5
     """Standard deviation of the noise, in the network's units: 0.5 in GEOM's code."""
     net: Callable | None = None
@@ -199,7 +200,7 @@ class DSEBM(Detector):
         Detector._parameter_constraints
         | TRAINED
         | {
-            "score": [StrOptions({"energy", "reconstruction"})],
+            "score_by": [StrOptions({"energy", "reconstruction"})],
             "noise": [Interval(Real, 0, None, closed="neither")],
         }
     )
@@ -221,6 +222,6 @@ class DSEBM(Detector):
 
     def _score(self, batch):
         rows = to_network(batch, self.model_.net)
-        if self.score == "energy":
+        if self.score_by == "energy":
             return energy(self.model_.net, rows, self.model_.bias)
         return energy_slope(self.model_.net, rows, self.model_.bias).flatten(1).square().mean(1)

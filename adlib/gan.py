@@ -81,11 +81,12 @@ class ADGAN(Detector):
     """
 
     starts: int = 8
-    """Codes that a search starts from; 8 in GEOM's code, 64 in the paper. May not be changed after `fit`."""
-    search_steps: int = 20
-    """Steps of the search; 5 in the paper, with the generator adapted. May be changed after `fit`."""
-    search_lr: float = 0.1
-    """Its learning rate; GEOM's code has 0.25 for its 5 steps. May be changed after `fit`."""
+    """Codes that a search starts from; 8 in GEOM's code. May not be changed after `fit`."""
+    search_steps: int = 5
+    """Steps of the search; 5 in GEOM's code. Its time grows with them, and far more of them need not help: anomalies
+    are then drawn well too. May be changed after `fit`."""
+    search_lr: float = 0.25
+    """Its learning rate; that of GEOM's code. May be changed after `fit`."""
     net: Callable | None = None
     """Factory shape -> module whose `decode`, (n, z) -> rows, is the generator, and whose `encode`, X -> (n, z), is
     the body of the discriminator. None: `nets.mlp_autoencoder` for rows, `nets.dcgan_autoencoder_narrow` for images;

@@ -103,7 +103,7 @@ def has_collapsed(s, distinct: float = 0.5, spread: float = 1e-4) -> bool:
     """Whether the scores ``s`` (n,) of distinct rows tell them apart no more, as where a network maps all to one point.
 
     That is if at most the share ``distinct`` of them is distinct, or if their ``relative_spread`` is at most
-    ``spread``. Both bounds are ours. Says nothing about whether the order is right: that is ``auroc``, which needs labels.
+    ``spread``. Both bounds are ours. Says nothing of whether the order is right: that is ``auroc``, with labels.
     """
     return distinct_share(s) <= distinct or relative_spread(s) <= spread
 

@@ -36,6 +36,8 @@ def canary(point: Json, shape: Sequence[int]) -> dict[str, list[float]]:
     settings = defaults | point["settings"]
     if settings.get("warmup_epochs"):
         short["warmup_epochs"] = STEPS - 1  # one step of each kind
+    if settings.get("pretrain_epochs"):
+        short["pretrain_epochs"] = STEPS
     if settings.get("nu"):
         short["nu"] = max(settings["nu"], 1 / ROWS)  # a smaller share is no row
 

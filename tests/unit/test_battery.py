@@ -22,14 +22,17 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from adlib import METHODS, Detector, load, save
 from adlib.geom import transform_table
-from adlib.nets import fcn_narrow, small_cnn
+from adlib.nets import fcn_narrow, mlp_autoencoder, small_cnn
 
 # settings that make a method quick on the small data below
 QUICK = {
+    "ADGAN": {"epochs": 100, "batch_size": 16, "lr": 2e-3, "search_steps": 20},
     "Autoencoder": {"epochs": 30, "batch_size": 16, "lr": 1e-2},
+    "DAGMM": {"net": mlp_autoencoder, "components": 2, "epochs": 100, "batch_size": 40, "lr": 1e-2},
     "DROCC": {"epochs": 20, "batch_size": 16, "ascent_steps": 2, "ascent_step": 0.1, "lr": 1e-2},
     "DROCCLF": {"epochs": 20, "batch_size": 16, "ascent_steps": 2, "ascent_step": 0.1, "project_every": 2, "lr": 1e-2},
     "DROCCOE": {"epochs": 20, "batch_size": 16, "ascent_steps": 0, "lr": 1e-2},
+    "DSEBM": {"epochs": 40, "batch_size": 16, "lr": 3e-3},
     "DeepSAD": {"epochs": 60, "batch_size": 16, "lr": 3e-3},
     "DeepSVDD": {"epochs": 60, "batch_size": 16, "lr": 3e-3},
     "FCDD": {"net": fcn_narrow, "epochs": 8, "batch_size": 16, "lr": 1e-2, "crop": 0},
@@ -44,7 +47,9 @@ QUICK = {
     "OCNN": {"nu": 0.1, "activation": "cosine", "hidden": 256, "epochs": 100, "batch_size": 16, "lr": 1e-2},
     "OCSVM": {},
     "RCAE": {"epochs": 30, "update_every": 7, "batch_size": 16, "lr": 1e-2},
+    "RandomFeatures": {},
     "SoftDeepSVDD": {"warmup_epochs": 20, "epochs": 60, "batch_size": 16, "lr": 3e-3},
+    "VAE": {"epochs": 40, "batch_size": 16, "lr": 1e-2},
 }
 LEAVES_ONE_OUT = {"KNN", "LOF"}  # the offset is for new rows: a row of X would find itself in predict
 NAMES = sorted(METHODS)
@@ -282,6 +287,7 @@ def test_any_dtype(name, fitted, dtype):
 def test_uint8_images_are_scaled_to_one(name):
     x = data_of(name)(40, 0) if METHODS[name].image_only else images(40, 0)
     more = {"ascent_step": 0.5} if name.startswith("DROCC") else {}  # in 256 dimensions
+    more |= {"net": None} if name == "DAGMM" else {}  # the quick one is for rows
     scores = [
         make(name, **more).fit(given).anomaly_score(given) for given in (x, (x / 255).astype(np.float32))
     ]

@@ -172,3 +172,31 @@ def test_bad_input_is_one_sentence(call, message):
     with pytest.raises(ValueError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+# ---- collapse
+
+
+def test_distinct_share_and_relative_spread_by_hand():
+    assert metrics.distinct_share([1.0, 2.0, 2.0, 3.0]) == 0.75 and metrics.distinct_share(np.full(10, 4.0)) == 0.1
+    s = np.arange(101.0)  # quantiles 5 and 95, median 50
+    assert metrics.relative_spread(s) == pytest.approx(90 / 50) == metrics.relative_spread(-3 * s)
+    assert metrics.relative_spread(np.full(5, 7.0)) == 0 == metrics.relative_spread(np.zeros(5))
+
+
+def test_collapsed_scores_are_seen_and_others_are_not():
+    rng = np.random.default_rng(0)
+    s = rng.random(500)
+    assert not metrics.has_collapsed(s) and not metrics.has_collapsed(1000 * s) and not metrics.has_collapsed(1 + s)
+    assert metrics.has_collapsed(np.ones(500))
+    assert metrics.has_collapsed(np.float32(3) + np.float32(1e-6) * s.astype(np.float32))  # rounding
+    assert metrics.has_collapsed(1 + 1e-6 * s)  # all distinct, and all the same
+    assert metrics.has_collapsed(np.where(np.arange(500) < 300, 0.0, s))  # most of them in one point
+    assert not metrics.has_collapsed(np.where(np.arange(500) < 100, 0.0, s))
+
+
+@pytest.mark.parametrize("function", [metrics.distinct_share, metrics.relative_spread, metrics.has_collapsed])
+def test_collapse_of_no_scores_is_an_error(function):
+    for bad in ([], [np.nan], [[1.0]]):
+        with pytest.raises(ValueError, match="scores"):
+            function(bad)

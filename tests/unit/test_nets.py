@@ -34,6 +34,9 @@ def test_wrn_10_4_has_the_size_of_the_authors_network():
         (nets.mlp, (7,), 16),
         (nets.mlp_8, (7,), 8),
         (nets.mlp_8_8, (7,), 8),
+        (nets.softplus_mlp, (7,), 128),
+        (nets.softplus_cnn, (1, 28, 28), 128),
+        (nets.softplus_cnn, (3, 17, 15), 128),
     ],
 )
 def test_features(factory, shape, features):
@@ -48,6 +51,8 @@ def test_features(factory, shape, features):
         (nets.lenet_autoencoder, (1, 28, 28), 32),
         (nets.lenet_autoencoder, (3, 32, 32), 64),
         (nets.lenet_autoencoder, (1, 17, 14), 32),
+        (nets.lenet_autoencoder_5, (1, 28, 28), 5),
+        (nets.lenet_autoencoder_5, (3, 32, 32), 5),
         (nets.dcae, (1, 28, 28), 32),
         (nets.dcae, (3, 32, 32), 128),
     ],

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from sklearn import ensemble
+from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.neighbors import KernelDensity, LocalOutlierFactor, NearestNeighbors
 from sklearn.svm import OneClassSVM
@@ -60,7 +61,7 @@ def test_kde_in_principal_components_of_images():
     pca = PCA(0.6).fit(rows)
     expected = -KernelDensity(bandwidth=0.5).fit(pca.transform(rows)).score_samples(pca.transform(rows))
     assert 1 < pca.n_components_ < 36
-    np.testing.assert_allclose(KDE(variance=0.6, bandwidth=0.5).fit(x).anomaly_score(x), expected, rtol=1e-6)
+    np.testing.assert_allclose(KDE(variance=0.6, bandwidth=0.5).fit(x).anomaly_score(x), expected, rtol=1e-9)
 
 
 @pytest.mark.parametrize("setting,value", [("variance", 1.0), ("bandwidth", 0), ("bandwidth", "scott")])
@@ -104,6 +105,23 @@ def test_scores_are_minus_scikit_learns(ours, reference, d):
     rng = np.random.default_rng(0)
     x, new = rng.normal(size=(80, d)), rng.normal(size=(700, d))
     np.testing.assert_allclose(ours.fit(x).anomaly_score(new), -reference(x)(new), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("ours,theirs", [
+    (OCSVM(), OneClassSVM(nu=0.1)),
+    (KDE(bandwidth=2.0), KernelDensity(bandwidth=2.0)),
+    (LOF(), LocalOutlierFactor(novelty=True)),
+    (IsolationForest(), ensemble.IsolationForest(max_samples=100, random_state=0)),
+    (KNN(), None),
+])  # fmt: skip
+def test_on_digits_they_agree_with_scikit_learn(ours, theirs):
+    x, y = load_digits(return_X_y=True)
+    train, test = x[y == 3][:100] / 16, x[:600] / 16
+    if theirs is None:
+        expected = NearestNeighbors().fit(train).kneighbors(test)[0][:, -1]
+    else:
+        expected = -theirs.fit(train).score_samples(test)
+    np.testing.assert_allclose(ours.fit(train).anomaly_score(test), expected, rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("ours,reference", AGAINST)

@@ -5,7 +5,8 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from adlib import DeepSAD, DeepSVDD, SoftDeepSVDD, load, save
+from adlib import Autoencoder, DeepSAD, DeepSVDD, SoftDeepSVDD, load, nets, save
+from adlib.metrics import has_collapsed
 from adlib.svdd import best_radius2, soft_boundary_loss, squared_distance, svdd_center
 
 
@@ -39,6 +40,101 @@ def test_center_stays_where_the_untrained_network_put_it():
     short, long = (DeepSVDD(epochs=epochs).fit(x) for epochs in (1, 20))
     assert torch.equal(short.model_.center, long.model_.center)
     assert long.history_[-1] < long.history_[0] / 2
+
+
+class HalfDead(torch.nn.Module):
+    """A ReLU layer without biases, 8 units; the first 4 give 0 for every row that is positive."""
+
+    def __init__(self, shape):
+        super().__init__()
+        self.first = torch.nn.Linear(shape[0], 8, bias=False)
+        with torch.no_grad():
+            self.first.weight[:4] = -self.first.weight[:4].abs()
+
+    def forward(self, x):
+        return torch.relu(self.first(x))
+
+
+@pytest.mark.parametrize("method", [DeepSVDD, SoftDeepSVDD, DeepSAD])
+def test_units_dead_at_the_start_are_kept_off_zero_and_do_not_collapse_it(method):
+    x = np.random.default_rng(0).uniform(0.5, 1.5, size=(100, 6))
+    d = method(net=HalfDead, epochs=60, batch_size=25, lr=1e-2).fit(x)
+    assert (d.model_.center[:4] == torch.tensor(0.1)).all() and (d.model_.center.abs() >= 0.1).all()
+    assert not has_collapsed(d.anomaly_score(x))
+
+
+def test_a_centre_at_zero_is_collapsed_into():
+    """What the margin keeps from happening: the zero weight is the best one."""
+    x = np.random.default_rng(0).normal(size=(100, 4))
+    d = DeepSVDD(epochs=60, batch_size=25, lr=1e-2)
+    d._set_center = lambda x: d.model_.center.zero_()
+    zero, pushed = d.fit(x), DeepSVDD(epochs=60, batch_size=25, lr=1e-2).fit(x)
+    assert zero.history_[-1] < 1e-3 * pushed.history_[-1]
+
+
+# ---- pre-training
+
+
+@pytest.mark.parametrize("shape", [(4,), (1, 12, 12), (3, 12, 9)])
+def test_the_centre_is_that_of_the_pre_trained_encoder(shape):
+    x, seen = np.random.default_rng(0).uniform(size=(30, *shape)), []
+    d = DeepSVDD(pretrain_epochs=4, epochs=1, batch_size=16)
+    start = d._set_center
+    d._set_center = lambda x: seen.append({k: v.clone() for k, v in d.model_.net.state_dict().items()}) or start(x)
+    d.fit(x)
+    assert len(d.pretrain_history_) == 4 and d.pretrain_history_[-1] < d.pretrain_history_[0]
+    with torch.no_grad():
+        d.model_.net.load_state_dict(seen[0])
+        features = d.model_.net.eval()(torch.tensor(x).float())
+    torch.testing.assert_close(d.model_.center, svdd_center(features), rtol=1e-3, atol=1e-5)
+
+
+def test_the_encoder_is_that_of_an_autoencoder_with_the_same_settings():
+    x, settings = np.random.default_rng(0).normal(size=(30, 2)), {"batch_size": 16, "weight_decay": 1e-6}
+    encoder = linear((2,))
+    trained = Autoencoder(net=lambda shape: nets.Mirrored(encoder, shape, 2), epochs=4, **settings).fit(x)
+    d = DeepSVDD(net=linear, pretrain_epochs=4, epochs=1, lr=1e-3, **settings)
+    d._set_center = lambda x: seen.append(d.model_.net.weight.clone())
+    seen = []
+    d.fit(x)
+    torch.testing.assert_close(seen[0], trained.model_.encoder.weight)
+    assert d.pretrain_history_ == trained.history_
+
+
+def test_score_after_pre_training_with_fixed_weights():
+    x = np.array([[1.0, 3.0], [3.0, 1.0], [2.0, 6.0]])
+    d = DeepSVDD(net=linear, epochs=1, lr=1e-12, pretrain_epochs=1).fit(x)
+    features = x @ d.model_.net.weight.detach().double().numpy().T
+    center = features.mean(0)
+    center = np.where(np.abs(center) < 0.1, np.where(center < 0, -0.1, 0.1), center)
+    np.testing.assert_allclose(d.anomaly_score(x), ((features - center) ** 2).sum(1), rtol=1e-4)
+
+
+def test_the_pre_trained_autoencoder_learns_to_draw_the_rows():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 3)) @ rng.normal(size=(3, 20))
+    d = DeepSVDD(pretrain_epochs=100, epochs=1, lr=3e-3, batch_size=50).fit(x)
+    assert d.pretrain_history_[-1] < 0.1 * d.pretrain_history_[0]
+
+
+@pytest.mark.parametrize("method", [SoftDeepSVDD, DeepSAD])
+def test_the_soft_boundary_and_deep_sad_inherit_pre_training(method, tmp_path):
+    x = np.random.default_rng(0).normal(size=(40, 4))
+    hard = DeepSVDD(pretrain_epochs=3, epochs=1, batch_size=16).fit(x)
+    d = method(pretrain_epochs=3, epochs=1, batch_size=16).fit(x)
+    assert d.pretrain_history_ == hard.pretrain_history_ and torch.equal(d.model_.center, hard.model_.center)
+    plain = method(epochs=1, batch_size=16).fit(x)
+    assert not hasattr(plain, "pretrain_history_") and not torch.equal(plain.model_.center, d.model_.center)
+    save(d, tmp_path / "d")
+    again = load(tmp_path / "d")
+    assert again.pretrain_history_ == d.pretrain_history_
+    np.testing.assert_array_equal(again.anomaly_score(x), d.anomaly_score(x))
+    np.testing.assert_array_equal(d.fit(x).anomaly_score(x), again.anomaly_score(x))
+
+
+def test_bad_pretrain_epochs():
+    with pytest.raises(ValueError, match="pretrain_epochs.*-1"):
+        DeepSVDD(pretrain_epochs=-1).fit(np.random.default_rng(0).normal(size=(10, 2)))
 
 
 # ---- the soft boundary
