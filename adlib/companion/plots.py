@@ -113,16 +113,21 @@ box.querySelector('output').value = rows.filter(row => !row.hidden).length + ' o
 """
 SORTABLE = """
 .sortable .wide {overflow: auto; max-height: 32rem; margin-top: .5rem}
-.sortable input {font: inherit; color: inherit; background: transparent; border: 1px solid currentColor; padding: .1rem .3rem}
+.sortable input, .sortable button {font: inherit; color: inherit; background: none}
+.sortable input {border: 1px solid currentColor; padding: .1rem .3rem}
 .sortable table {border-collapse: collapse; color: inherit; margin: 0}
 .sortable th, .sortable td {padding: .15rem .5rem; text-align: right; background: transparent; white-space: nowrap}
 .sortable th[scope=row], .sortable .words {text-align: left}
 .sortable tbody tr {border-top: 1px solid rgba(128, 128, 128, .4)}
-.sortable button {font: inherit; font-weight: bold; color: inherit; background: none; border: 0; padding: 0; cursor: pointer}
+.sortable button {font-weight: bold; border: 0; padding: 0; cursor: pointer}
 .sortable button::after {content: " \\2195"}
 .sortable [aria-sort=ascending] button::after {content: " \\2191"}
 .sortable [aria-sort=descending] button::after {content: " \\2193"}
-@media print {.sortable .wide {max-height: none} .sortable tr[hidden] {display: table-row} .sortable label {display: none}}
+@media print {
+.sortable .wide {max-height: none; overflow: visible}
+.sortable tr[hidden] {display: table-row}
+.sortable label, .sortable output {display: none}
+}
 """
 
 
