@@ -15,7 +15,14 @@
 # ```
 
 # %% tags=["parameters"]
-tables: list = ["adbench/wine", "adbench/glass", "adbench/breastw", "adbench/Ionosphere", "adbench/vertebral", "thyroid"]  # small ones, for the runs on this page
+tables: list = [
+    "adbench/wine",
+    "adbench/glass",
+    "adbench/breastw",
+    "adbench/Ionosphere",
+    "adbench/vertebral",
+    "thyroid",
+]  # small ones, for the runs on this page
 epochs: int = 50  # of each trained method, where pre-trained half for each training
 rows: int = 500  # to train on and to test on at most
 seeds: int = 2  # number of repetitions, seeds 0, 1, 2 and so on
@@ -102,7 +109,7 @@ plots.table(
 #
 # ## Runs on this page
 #
-# All methods that take rows, on a few small tables, by the function that also makes the recorded runs, {py:mod}`adlib.companion.protocols`.
+# All methods that take rows, on a few small tables, by `protocols.measure`, the function that also makes the recorded runs.
 
 
 # %%
@@ -113,13 +120,23 @@ def live_run(name, method, seed):
     test = normal // 2 + int((ds.y_train == 1).sum())
     at_most = {"n_train": normal - normal // 2, "n_test": test}
     point = board.point(
-        method, ds, P.epochs, seed, **{field: n if n <= P.rows else P.rows for field, n in at_most.items()}
+        method,
+        ds,
+        P.epochs,
+        seed,
+        **{field: n if n <= P.rows else P.rows for field, n in at_most.items()},
     )
     point["settings"] = point["settings"] | {"device": P.device}
     with warnings.catch_warnings(action="ignore"):  # OC-NN's, which chapter 08 is about
         values, _ = protocols.measure(point, ds)
     costs = {cost: values[f"{method}_{cost}"] for cost in ("parameters", "distinct", "collapsed")}
-    return {"set": name, "unit": name, "method": method, "seed": seed, "auroc": values[method]} | costs
+    return {
+        "set": name,
+        "unit": name,
+        "method": method,
+        "seed": seed,
+        "auroc": values[method],
+    } | costs
 
 
 on_rows = [key for key, entry in board.METHODS.items() if entry.rows is not None]
@@ -151,7 +168,9 @@ KINDS = {"shallow": "#0173b2", "floor": "#de8f05", "trained": "#56b4e9"}
 
 
 def kind(method):
-    return "floor" if method == board.FLOOR else "trained" if board.METHODS[method].deep else "shallow"
+    return (
+        "floor" if method == board.FLOOR else "trained" if board.METHODS[method].deep else "shallow"
+    )
 
 
 def panels(some, columns=4):
@@ -230,7 +249,11 @@ def verdict_of_ranks(some, compared):
 
 
 live_compared = board.compare(board.by_unit(live))
-(ranks_picture(live_compared) if live_compared else nothing_yet("Too few tables to compare: five are needed"))
+(
+    ranks_picture(live_compared)
+    if live_compared
+    else nothing_yet("Too few tables to compare: five are needed")
+)
 plt.show()
 
 # %% tags=["hide-input"]
@@ -245,13 +268,19 @@ Markdown("On this page: " + verdict_of_ranks(live, live_compared))
 values = recorded.values("11-leaderboard")
 seen = {"tables": board.runs(values, board.table_keys())}
 seen |= {name: board.runs(values, board.image_keys(name)) for name in board.IMAGES}
-WANTED = {"tables": (len(board.TABLES), board.TABLE_SEEDS)} | {name: (len(board.CLASSES), board.IMAGE_SEEDS) for name in board.IMAGES}
+WANTED = {"tables": (len(board.TABLES), board.TABLE_SEEDS)} | {
+    name: (len(board.CLASSES), board.IMAGE_SEEDS) for name in board.IMAGES
+}
 
 
 def state(kind_of_data):
     """How much of a sweep is recorded, and what is missing."""
     units, repeats = WANTED[kind_of_data]
-    methods = [m for m, e in board.METHODS.items() if (e.rows if kind_of_data == "tables" else e.images) is not None]
+    methods = [
+        m
+        for m, e in board.METHODS.items()
+        if (e.rows if kind_of_data == "tables" else e.images) is not None
+    ]
     some, planned = seen[kind_of_data], units * repeats * len(methods)
     text = f"Recorded: {len(some):,} of {planned:,} runs."
     lacking = [NAMES[m] for m in methods if (some["method"] == m).sum() < units * repeats]
@@ -296,7 +325,11 @@ display(Markdown(f"**{board.IMAGES['fashion_mnist']}.** {state('fashion_mnist')}
 show(seen["fashion_mnist"])
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Fashion-MNIST: AUROC of each method for each normal class, dots are seeds.", "name": "fig-board-fashion"}, "image": {"alt": "Five small panels, one for each normal kind of clothing, with a dot plot of AUROC for each method."}}
-(nothing_yet("Fashion-MNIST: not recorded yet") if seen["fashion_mnist"].empty else panels(seen["fashion_mnist"], 5))
+(
+    nothing_yet("Fashion-MNIST: not recorded yet")
+    if seen["fashion_mnist"].empty
+    else panels(seen["fashion_mnist"], 5)
+)
 plt.show()
 
 # %% tags=["hide-input"]
@@ -315,11 +348,19 @@ geom = recorded.values("02-geom-score").groupby("key")["value"]
 geom = {key: (mean, n) for key, mean, n in zip(geom.groups, geom.mean(), geom.size(), strict=True)}
 rows = []
 for name, label in board.IMAGES.items():
-    found = {c: geom[f"auroc_{name}_{c}_dirichlet"] for c in board.CLASSES if f"auroc_{name}_{c}_dirichlet" in geom}
+    found = {
+        c: geom[f"auroc_{name}_{c}_dirichlet"]
+        for c in board.CLASSES
+        if f"auroc_{name}_{c}_dirichlet" in geom
+    }
     if found:
         same = seen[name][seen[name]["unit"].isin(found)]
         best = board.summary(same)
-        others = {} if best.empty else {"best of the others": best["method"].iloc[0], "its AUROC": best["AUROC"].iloc[0]}
+        others = (
+            {}
+            if best.empty
+            else {"best of the others": best["method"].iloc[0], "its AUROC": best["AUROC"].iloc[0]}
+        )
         rows.append(
             {
                 "set": label,
@@ -376,7 +417,12 @@ for name, some in seen.items():
     if len(marked):
         gain = (marked["oracle"] - marked["auroc"]).groupby(marked["method"]).mean().sort_values()
         gains.append(
-            {"data": LABELS[name], "mean gain": gain.mean(), "largest": gain.iloc[-1], "of": NAMES[gain.index[-1]]}
+            {
+                "data": LABELS[name],
+                "mean gain": gain.mean(),
+                "largest": gain.iloc[-1],
+                "of": NAMES[gain.index[-1]],
+            }
         )
 plots.table(pd.DataFrame(gains)) if gains else Markdown("Not recorded yet.")
 
@@ -392,7 +438,13 @@ cells = filled.groupby(["set", "method"], sort=False)[
 ].mean()
 cells.insert(1, "rank", cells["auroc"].groupby("set").rank(ascending=False))
 cells = cells.reset_index().rename(
-    columns={"auroc": "AUROC", "fit_s": "fit, s", "rows_per_s": "rows / s", "distinct": "distinct scores", "collapsed": "collapsed runs"}
+    columns={
+        "auroc": "AUROC",
+        "fit_s": "fit, s",
+        "rows_per_s": "rows / s",
+        "distinct": "distinct scores",
+        "collapsed": "collapsed runs",
+    }
 )
 cells["method"] = cells["method"].map(NAMES)
 cells = cells[["method", *[name for name in cells if name != "method"]]].dropna(axis=1, how="all")
