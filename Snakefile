@@ -44,8 +44,11 @@ def preset(w):
 
 
 def kept(w):
-    """What a chapter may read besides data: sweeps and recorded lines with its values; the papers' tables, if it does."""
-    found = [path for path in SWEEPS + RECORDED if f"{w.slug}/" in Path(path).read_text(encoding="utf-8")]
+    """What a chapter may read besides data: sweeps and recorded lines with its values or those of a chapter whose values
+    it asks for; the papers' tables, if it does."""
+    asked = re.findall(r'recorded\.values\("([\w-]+)"\)', Path(f"notebooks/{w.slug}.py").read_text(encoding="utf-8"))
+    texts = {path: Path(path).read_text(encoding="utf-8") for path in SWEEPS + RECORDED}
+    found = [path for path, text in texts.items() if any(f"{slug}/" in text for slug in {w.slug, *asked})]
     papers = "adlib/companion/papers.py" in closure(f"notebooks/{w.slug}.py")
     return found + (tree("adlib/companion/tables") if papers else [])
 

@@ -3,9 +3,10 @@
 A class against the others or a split table; images under attack; a watermark on known anomalies; tiles with defects.
 """
 
-import time
-from collections.abc import Callable, Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from time import process_time as clock  # processor seconds: other programs on the machine do not count
 from typing import Any
 
 from . import datasets
@@ -21,11 +22,17 @@ def evaluate(point: Json) -> tuple[dict[str, float], Json, tuple[int, ...]]:
     dataset = data.load(point["data"]["name"])
     if dataset.label != point["data"]["label"]:
         raise SweepError(f"the data here are {dataset.label!r}, but the sweep records {point['data']['label']!r}")
+    values, shape = measure(point, dataset)
+    return values, {"label": dataset.label, "exact": bool(dataset.exact), "fingerprint": dataset.fingerprint}, shape
+
+
+def measure(point: Json, dataset: Any) -> tuple[dict[str, float], tuple[int, ...]]:
+    """({evidence key: value}, shape of a row) of one point on a data set in hand, whatever the point names."""
     values, shape = _protocol(point)(point, dataset)
     values = {point["evidence"] + end: value for end, value in values.items()}
     if missing := [key for key in value_keys(point) if key not in values]:
         raise SweepError(f"{missing[0]} has no value: every one of epochs_at must lie within the epochs")
-    return values, {"label": dataset.label, "exact": bool(dataset.exact), "fingerprint": dataset.fingerprint}, shape
+    return values, shape
 
 
 def _protocol(point: Json) -> Callable[[Json, Any], Values]:
@@ -70,17 +77,32 @@ def _values(point: Json, dataset: Any) -> Values:
 
 
 def costs(detector: Any, x_test: Any, fit_s: float) -> dict[str, float]:
-    """Seconds of the fit, rows scored a second (on the record's device and thread), trainable parameters, and the share
-    of distinct scores. Shallow methods have no parameters."""
+    """Processor seconds of the fit, rows scored in one (on the record's device and thread), trainable parameters, the
+    share of distinct scores among distinct rows, and 1 if `metrics.has_collapsed` says so of them. Shallow methods
+    have no parameters."""
+    import numpy as np
+
     from adlib import metrics
 
-    started = time.perf_counter()
+    started = clock()
     scores = detector.anomaly_score(x_test)
-    rows_per_s = len(x_test) / (time.perf_counter() - started)
+    rows_per_s = len(x_test) / max(clock() - started, 1e-6)
     model = getattr(detector, "model_", None)
-    parameters = sum(p.numel() for p in model.parameters() if p.requires_grad) if model is not None else 0
-    found = (round(fit_s, 3), round(rows_per_s, 1), parameters, metrics.distinct_share(scores))
+    weights = list(model.parameters()) if hasattr(model, "parameters") else []
+    parameters = sum(weight.numel() for weight in weights if weight.requires_grad)
+    distinct = np.unique(x_test.reshape(len(x_test), -1), axis=0, return_index=True)[1]
+    scores = scores[distinct] + _threshold(model)
+    share, collapsed = metrics.distinct_share(scores), metrics.has_collapsed(scores)
+    found = (round(fit_s, 3), round(rows_per_s, 1), parameters, share, collapsed)
     return dict(zip(COSTS, map(float, found), strict=True))
+
+
+def _threshold(model: Any) -> float:
+    """What brings scores back to their own level: R^2 of soft-boundary Deep SVDD, -r of OC-NN, else 0.
+
+    `has_collapsed` compares the scores' spread with their level, which a threshold must not take away.
+    """
+    return float(getattr(model, "radius2", 0.0)) - float(getattr(model, "r", 0.0))
 
 
 def _also(point: Json) -> dict[str, Callable]:
@@ -186,9 +208,11 @@ def _outliers(point: Json, shape: tuple[int, int, int]) -> Any:
 def _scores(point: Json, x_train: Any, x_test: Any, outliers: Any = None) -> tuple[Any, dict[str, Any], float]:
     """(fitted detector, {suffix: anomaly scores of x_test} for its variants and after the epochs in between, seconds).
 
-    The seconds are those of the fit without the scoring in between.
+    The seconds are those of the fit without the scoring in between. A training that ends by itself has its last scores
+    at the later ones of `epochs_at`, too: with so many epochs at most, it would have ended there as well.
     """
-    started, aside = time.perf_counter(), 0.0
+    marks = point.get("epochs_at", [])
+    started, aside = clock(), 0.0
     detector, scores = with_encoder(build(point), point, x_train), {}
 
     def score(mark: str = "") -> None:
@@ -199,16 +223,47 @@ def _scores(point: Json, x_train: Any, x_test: Any, outliers: Any = None) -> tup
 
     def on_epoch(epoch: int, loss: float) -> None:
         nonlocal aside
-        if epoch + 1 in point["epochs_at"]:
-            paused = time.perf_counter()
+        if epoch + 1 in marks:
+            paused = clock()
             score(f"_e{epoch + 1}")
-            aside += time.perf_counter() - paused
+            aside += clock() - paused
 
     known = {} if outliers is None else {"outliers": outliers}
-    detector.fit(x_train, **known, on_epoch=on_epoch if point.get("epochs_at") else None)
-    seconds = time.perf_counter() - started - aside
+    between = _spare_training_scores(detector, marks) if marks else [0.0]
+    detector.fit(x_train, **known, on_epoch=on_epoch if marks else None)
+    seconds = clock() - started - aside - between[0]
     score()
+    for mark, (suffix, _) in itertools.product(marks, variants(point["rescore"])):
+        if mark <= detector.epochs:
+            scores.setdefault(f"_e{mark}{suffix}", scores[suffix])
     return detector, scores, seconds
+
+
+def _spare_training_scores(detector: Any, marks: Sequence[int]) -> list[float]:
+    """Lets a fit score its training rows after the marked epochs and at its end alone, not after every epoch.
+
+    Between the epochs these scores serve `offset_` and, of some methods, what scoring needs. Gives a list whose one
+    number comes to be the seconds of those that stand between epochs.
+    """
+    import numpy as np
+
+    whole, calls, seconds = getattr(detector, "_training_scores", None), 0, [0.0]
+
+    def training_scores(x: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls > len(detector.history_):  # the training is over
+            return whole(x)
+        if calls not in marks:
+            return np.zeros(1)
+        started = clock()
+        scores = whole(x)
+        seconds[0] += clock() - started
+        return scores
+
+    if whole is not None:
+        detector._training_scores = training_scores
+    return seconds
 
 
 def subset(x: Any, n: int, seed: int, name: str) -> tuple[Any, Any]:

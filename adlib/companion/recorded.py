@@ -9,6 +9,7 @@ import hashlib
 import itertools
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -46,7 +47,7 @@ class Experiment(BaseModel):
     """A block of points: every data set x every normal class x every seed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    evidence: str  # <slug>/<key>; {data} and {normal} stand for the point's own
+    evidence: str  # <slug>/<key>; {data} and {normal} stand for the point's own, the name as `word` writes it
     method: str
     settings: Json = {}
     data: list[Data]
@@ -68,7 +69,7 @@ class Experiment(BaseModel):
     also: list[Literal["turned", "middle", "hottest", "each", "pooled"]] = []  # measures of `heatmaps.py`, of tiles
     tile_size: int = Field(default=0, ge=0)  # pixels a side
     widths: list[float] = []  # of the Gaussian for the tiles' heatmaps, in pixels of 224; gives _sigma4_each, ...
-    costs: bool = False  # adds _fit_s, _rows_per_s, _parameters, _distinct, see `protocols.costs`
+    costs: bool = False  # adds _fit_s, _rows_per_s, _parameters, _distinct, _collapsed, see `protocols.costs`
     epochs_at: list[int] = []  # scored also after these epochs, as _e3; a run of 3 epochs would give the same
     split: Literal["balanced", "half"] | None = None  # of a set without test part, standardised; adds F1, as _f1
     hindsight: dict[str, list[float]] = {}  # OC-SVM: the best test AUROC over this grid, as _hindsight (an oracle)
@@ -86,7 +87,7 @@ LATER = (
     "outliers", "n_outliers", "also", "tiles", "tile_size", "widths", "costs", "epochs_at", "split", "hindsight",
 )  # fmt: skip
 
-COSTS = ("fit_s", "rows_per_s", "parameters", "distinct")
+COSTS = ("fit_s", "rows_per_s", "parameters", "distinct", "collapsed")
 
 
 class Sweep(BaseModel):
@@ -117,7 +118,7 @@ class Sweep(BaseModel):
 def _expand(experiment: Experiment, seeds: Sequence[int]) -> Iterator[Json]:
     for seed, data, normal in itertools.product(seeds, experiment.data, experiment.normal):
         yield {
-            "evidence": experiment.evidence.format(data=data.name, normal=_word(normal)),
+            "evidence": experiment.evidence.format(data=word(data.name), normal=_classes(normal)),
             "method": experiment.method,
             "settings": experiment.settings,
             "data": data.model_dump(),
@@ -130,7 +131,12 @@ def _expand(experiment: Experiment, seeds: Sequence[int]) -> Iterator[Json]:
         }
 
 
-def _word(normal: int | Sequence[int]) -> str:
+def word(name: str) -> str:
+    """A data set's name as a part of a key: "adbench/satimage-2" is adbench_satimage_2."""
+    return re.sub(r"[^a-z0-9]+", "_", name.lower())
+
+
+def _classes(normal: int | Sequence[int]) -> str:
     """The normal class or classes as a part of a key: 3, or 2_3_5."""
     return str(normal) if isinstance(normal, int) else "_".join(map(str, normal))
 

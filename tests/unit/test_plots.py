@@ -7,6 +7,7 @@ import matplotlib
 matplotlib.use("agg")
 
 import numpy as np
+import pandas as pd
 from matplotlib import pyplot as plt
 
 from adlib.companion import plots
@@ -49,3 +50,14 @@ def test_grey_images_are_drawn_as_ink_on_paper_and_colours_as_they_are():
     np.testing.assert_allclose(drawn[0, ..., 0], [[1, 0.8], [0, 1]])
     color = np.arange(12, dtype=np.uint8).reshape(1, 3, 2, 2)
     np.testing.assert_allclose(plots.drawable(color)[0, 1, 0] * 255, color[0, :, 1, 0])
+
+
+def test_sortable_is_a_table_with_a_button_for_each_column():
+    frame = pd.DataFrame({"method": ["<b>", "LOF"], "AUROC": [0.5, np.nan], "rows": [1234.5, 2.0], "kind": ["a", None]})
+    html = plots.sortable(frame, "A caption", {"AUROC": 2, "rows": 0}).data
+    assert html.count("<button type=") == 4 and html.count('aria-sort="none"') == 4
+    assert "&lt;b&gt;" in html and "<b>" not in html and "<caption>A caption</caption>" in html
+    assert '<td data-value="0.5">0.50</td>' in html and '<td data-value="1234.5">1,234</td>' in html
+    assert html.count('data-value=""') == 2 and "nan" not in html.lower().replace("isnan", "")
+    assert 'role="region" aria-label="A caption"' in html and "2 of 2 rows" in html
+    assert "http" not in html and html == plots.sortable(frame, "A caption", {"AUROC": 2, "rows": 0}).data

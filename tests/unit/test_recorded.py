@@ -15,8 +15,8 @@ import yaml
 from sklearn.base import BaseEstimator
 
 import adlib
-from adlib import FCDD, data, nets
-from adlib.companion import attacked, canaries, heatmaps, protocols, recorded, sweep, tiles
+from adlib import FCDD, KNN, DeepSVDD, data, nets
+from adlib.companion import attacked, canaries, claims, datasets, heatmaps, protocols, recorded, sweep, tiles
 from adlib.companion.hindsight import ocsvm_in_hindsight
 from adlib.fcdd import receptive_field
 from adlib.metrics import auroc, f1_at_ratio
@@ -457,6 +457,122 @@ def test_epochs_at_scores_as_a_shorter_run_would(checkout):
         for score in ("near", "far"):
             mark = f"_e{epochs}" if epochs < 5 else ""
             assert values[f"01-toy/auroc_8v3{mark}_{score}"] == shorter[f"01-toy/auroc_8v3_{score}"]
+
+
+class Clock:
+    """Time that goes on only when told."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        return self.now
+
+
+def table_point(**changes):
+    label = data.load("digits").label
+    return {
+        "evidence": "01-toy/x", "method": "DeepSVDD", "settings": {"epochs": 3}, "normal": 0, "anomaly": None,
+        "data": {"name": "digits", "label": label, "pad_to": None}, "n_train": 0, "rescore": {}, "seed": 0,
+        "costs": True, **changes,
+    }  # fmt: skip
+
+
+def rows_of_digits(n=60):
+    ds = data.load("digits")
+    rows = ds.x_train[:, 0, 2::4, 2::4].reshape(len(ds.x_train), -1) / 255
+    return datasets.generated("rows", rows[:n], ds.y_train[:n] > 4)
+
+
+def tiny_net(shape):
+    return nets.MLP(shape[0], (3, 2), bias=False)
+
+
+def test_costs_are_recorded_beside_the_scores(monkeypatch):
+    monkeypatch.setattr(nets, "tiny_net", tiny_net, raising=False)
+    point = table_point(settings={"epochs": 2, "net": "tiny_net"}, split="half")
+    values, shape = protocols.measure(point, rows_of_digits())
+    assert set(values) == set(recorded.value_keys(point)) and shape == (64,)
+    costs = {name: values[f"01-toy/x_{name}"] for name in recorded.COSTS}
+    assert costs["parameters"] == 64 * 3 + 3 * 2
+    assert 0 <= costs["fit_s"] < np.inf and costs["rows_per_s"] > 0
+    assert costs["distinct"] == 1 and costs["collapsed"] == 0
+
+
+def test_shallow_methods_have_no_parameters():
+    values, _ = protocols.measure(table_point(method="KNN", settings={}, split="half"), rows_of_digits())
+    assert values["01-toy/x_parameters"] == 0
+
+
+def test_the_seconds_of_a_fit_are_those_of_training_alone(monkeypatch):
+    """Epochs take 1 s each, scores 100 s: those in between and those of the test do not count, the last offset does."""
+    clock = Clock()
+    monkeypatch.setattr(protocols, "clock", clock)
+
+    def end_epoch(self, x):
+        clock.now += 1
+
+    def scores(self, x, scores=DeepSVDD._scores):
+        clock.now += 100
+        return scores(self, x)
+
+    monkeypatch.setattr(DeepSVDD, "_end_epoch", end_epoch)
+    monkeypatch.setattr(DeepSVDD, "_scores", scores)
+    point = table_point(settings={"epochs": 5}, split="half", epochs_at=[1, 3])
+    values, _ = protocols.measure(point, rows_of_digits())
+    assert values["01-toy/x_fit_s"] == 5 + 100
+    assert clock.now == 5 + 100 * (2 * 2 + 1 + 2)  # two marks with both parts, the offset, the test part, the costs
+
+
+def test_scores_of_the_training_rows_are_spared_between_the_marks():
+    detector, calls = DeepSVDD(epochs=4), []
+    detector._training_scores = lambda x: calls.append(len(detector.history_)) or np.zeros(len(x))
+    protocols._spare_training_scores(detector, [2])
+    detector.fit(np.random.default_rng(0).normal(size=(8, 3)), on_epoch=lambda epoch, loss: None)
+    assert calls == [2, 4]
+
+
+def test_a_training_that_ends_by_itself_has_its_last_scores_at_later_marks(monkeypatch):
+    monkeypatch.setattr(DeepSVDD, "_end_epoch", lambda self, x: len(self.history_) == 2)
+    values, _ = protocols.measure(
+        table_point(settings={"epochs": 9}, split="half", epochs_at=[1, 5]), rows_of_digits()
+    )
+    assert values["01-toy/x_e5"] == values["01-toy/x"] != values["01-toy/x_e1"]
+
+
+def test_equal_rows_do_not_count_as_collapse():
+    random = np.random.default_rng(0)
+    x = np.repeat(random.normal(size=(10, 3)), 5, axis=0)
+    found = protocols.costs(KNN().fit(random.normal(size=(40, 3))), x, 0.0)
+    assert found["distinct"] == 1 and found["collapsed"] == 0
+
+
+@pytest.mark.parametrize("method", ["SoftDeepSVDD", "OCNN"])
+def test_a_collapsed_network_is_found_behind_its_threshold(method):
+    x = np.random.default_rng(0).normal(size=(50, 3))
+    detector = adlib.METHODS[method](epochs=1).fit(x)
+    assert protocols.costs(detector, x, 0.0)["collapsed"] == 0
+    with torch.no_grad():  # all rows are mapped to about one point: the score is a threshold and a breath
+        for weight in detector.model_.parameters():
+            weight.mul_(1e-9)
+        if method == "OCNN":
+            detector.model_.r.fill_(1.0)
+    assert protocols.costs(detector, x, 0.0)["collapsed"] == 1
+
+
+def test_names_of_data_become_parts_of_keys():
+    assert recorded.word("adbench/satimage-2") == "adbench_satimage_2" and recorded.word("cifar10") == "cifar10"
+    every = {recorded.word(name) for name in data.NAMES}
+    assert len(every) == len(data.NAMES)
+    for name in every:
+        assert claims.keys_of(f"11-leaderboard/{name}_knn_f1")
+
+
+def test_the_name_of_the_data_stands_in_the_key_as_a_word(tmp_path):
+    spec = changed(SPEC, evidence="01-toy/{data}_x", data={"name": "adbench/WBC", "label": "x"})
+    write_spec(tmp_path, spec)
+    point = next(iter(recorded.read_sweep(tmp_path / "results/sweeps/toy.yml").points().values()))
+    assert point["evidence"] == "01-toy/adbench_wbc_x" and point["data"]["name"] == "adbench/WBC"
 
 
 def test_scoring_in_between_leaves_the_settings_as_they_were(checkout, monkeypatch):
