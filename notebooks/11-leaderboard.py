@@ -15,14 +15,7 @@
 # ```
 
 # %% tags=["parameters"]
-tables: list = [
-    "adbench/wine",
-    "adbench/glass",
-    "adbench/breastw",
-    "adbench/Ionosphere",
-    "adbench/vertebral",
-    "thyroid",
-]  # small ones, for the runs on this page
+tables: list = ["adbench/wine", "adbench/glass", "adbench/WBC", "thyroid", "abalone"]  # to run on
 epochs: int = 50  # of each trained method, where pre-trained half for each training
 rows: int = 500  # to train on and to test on at most
 seeds: int = 2  # number of repetitions, seeds 0, 1, 2 and so on

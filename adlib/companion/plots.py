@@ -120,9 +120,9 @@ SORTABLE = """
 .sortable th[scope=row], .sortable .words {text-align: left}
 .sortable tbody tr {border-top: 1px solid rgba(128, 128, 128, .4)}
 .sortable button {font-weight: bold; border: 0; padding: 0; cursor: pointer}
-.sortable button::after {content: " \\2195"}
-.sortable [aria-sort=ascending] button::after {content: " \\2191"}
-.sortable [aria-sort=descending] button::after {content: " \\2193"}
+.sortable button::after {content: " \\2195"; content: " \\2195" / ""}
+.sortable [aria-sort=ascending] button::after {content: " \\2191"; content: " \\2191" / ""}
+.sortable [aria-sort=descending] button::after {content: " \\2193"; content: " \\2193" / ""}
 @media print {
 .sortable .wide {max-height: none; overflow: visible}
 .sortable tr[hidden] {display: table-row}
