@@ -865,15 +865,29 @@ LONG = dict(zip(TITLES, WAYS, strict=True)) | {
     "autoencoder": "ae",
 }
 PIXELS = {"each": "AUROC, pixels of each image", "pooled": "AUROC, all pixels pooled"}
-plots.table(
-    pd.DataFrame(
-        {
-            "recorded, magnetic tiles": title,
-            "AUROC, images": long_run(f"tile_{key}_image"),
-            **{column: long_run(f"tile_{key}_{measure}") for measure, column in PIXELS.items()},
-        }
-        for title, key in LONG.items()
+TILE_MEASURES = {"image": "AUROC, images"} | PIXELS
+display(
+    plots.table(
+        pd.DataFrame(
+            {
+                "recorded, magnetic tiles": title,
+                **{
+                    column: long_run(f"tile_{key}_{measure}")
+                    for measure, column in TILE_MEASURES.items()
+                },
+            }
+            for title, key in LONG.items()
+        )
     )
+)
+tile_runs = long_runs.groupby("key")["value"].mean()
+best = {}
+for measure, column in TILE_MEASURES.items():
+    means = {title: tile_runs.get(f"tile_{key}_{measure}", np.nan) for title, key in LONG.items()}
+    if not all(np.isnan(list(means.values()))):
+        best[column] = pd.Series(means).idxmax()
+display(
+    Markdown("\n".join(f"- Highest mean, {column}: {title}." for column, title in best.items()))
 )
 
 # %% [markdown]
