@@ -931,7 +931,7 @@ display(Markdown(f"AUROC, pixels of each image, {P.seeds} seed(s): mean and lowe
 plots.table(pd.DataFrame(by_kind))
 
 # %% [markdown]
-# Few tiles, a short training and a network that starts at random make a weak detector of defects, and an AUROC of images near one half says that its scores are of little use. The paper's numbers come from a network that had been trained on ImageNet before. A heatmap can be worth something all the same: *within* a tile it may point at the defect, while the level of its heat says nothing.
+# Few tiles, a short training and a network that starts at random make a weak detector of defects, and an AUROC of images near one half says that its scores are of little use. The paper's numbers come from a network that had been trained on ImageNet before. A heatmap can be worth something all the same: *within* a tile it may point at the defect, while the level of its heat says nothing. The autoencoder of the recorded table is the plainest case. And known defects take the place of the confetti here, they are not added to it: a handful of pictures, seen again and again, is less to learn from than confetti without end, unless the masks say what to look at.
 #
 # ## How wide the Gaussian is
 #
