@@ -95,8 +95,10 @@ def settings(key: str, epochs: int, shape: Sequence[int]) -> Json | None:
 
 
 def marks(key: str, chosen: Json, shape: Sequence[int]) -> list[int]:
-    """Epochs after which the oracle may stop, besides the last: a quarter and half of the training, and of GOAD the first,
-    after which its paper stops on small tables. None of ADGAN on images, which takes longest to score."""
+    """Epochs after which the oracle may stop, besides the last: a quarter and half of the training.
+
+    And the first of GOAD, after which its paper stops on small tables. None of ADGAN on images, which is slow to score.
+    """
     if not METHODS[key].deep or (key == "adgan" and len(shape) == 3):
         return []
     first = [1] if key == "goad" else []
