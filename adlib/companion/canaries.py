@@ -55,7 +55,7 @@ def canary(point: Json, shape: Sequence[int]) -> dict[str, list[float]]:
     scores = {
         suffix: detector.set_params(**changes).anomaly_score(rows) for suffix, changes in variants(point["rescore"])
     }
-    return {suffix: [float(f"{score:.9g}") for score in of_rows] for suffix, of_rows in scores.items()}
+    return {suffix: [float(f"{score:.6g}") for score in of_rows] for suffix, of_rows in scores.items()}
 
 
 def _fitted_rows(point: Json, rows: Any) -> tuple[Any, dict[str, Any]]:
