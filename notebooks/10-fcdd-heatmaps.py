@@ -620,7 +620,7 @@ for axis, (measure, title), even in zip(axes, MEASURED.items(), (0.5, 0.25, 0.1)
 plt.show()
 
 # %% [markdown]
-# The paper sets two other kinds of maps beside these. *HSC* ({py:class}`HSC <adlib.HSC>`) is the same idea with an ordinary network at the end; its map is the gradient of the score by the pixels, blurred, a second method that explains the first. An *autoencoder* takes no outliers, and its map is the error of its reconstruction, pixel by pixel.
+# The paper sets two other kinds of maps beside these. *HSC* ({py:class}`HSC <adlib.fcdd.HSC>`) is the same idea with an ordinary network at the end; its map is the gradient of the score by the pixels, blurred, a second method that explains the first. An *autoencoder* takes no outliers, and its map is the error of its reconstruction, pixel by pixel.
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "The three images again, with maps of FCDD, gradients of HSC, and errors of an autoencoder, seed 0. Each map has a scale of its own.", "name": "fig-heat-neighbours"}, "image": {"alt": "Three images in a column, and to the right of each two heatmaps of FCDD, two gradient maps of HSC and one error map of an autoencoder."}}
 ENDS = {AMOUNTS[0]: "fewest", AMOUNTS[-1]: "most"}

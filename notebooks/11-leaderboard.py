@@ -94,7 +94,7 @@ plots.table(
 #
 # Three columns guard against wrong readings.
 #
-# - **The floor.** {py:class}`RandomFeatures <adlib.RandomFeatures>` takes Deep SVDD's network *as it is before the first step* and measures the Mahalanobis distance in its features. A trained network that is not better has learned nothing of use here.
+# - **The floor.** {py:class}`RandomFeatures <adlib.random_features.RandomFeatures>` takes Deep SVDD's network *as it is before the first step* and measures the Mahalanobis distance in its features. A trained network that is not better has learned nothing of use here.
 # - **The oracle.** Some papers report the best epoch on the test set (chapter 06). The column shows what that would add: the best of a few marked epochs and the last, chosen with the answers at hand. It is no result, only the size of the temptation.
 # - **Collapse.** A network can map all rows to one point. Then its scores are equal, or nearly so, and an AUROC of them is an accident. For each run {py:func}`distinct_share <adlib.metrics.distinct_share>` counts the different scores among different rows, and {py:func}`has_collapsed <adlib.metrics.has_collapsed>` says whether they tell rows apart at all.
 #
