@@ -13,7 +13,7 @@ from docutils import nodes
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
-from adlib.companion.claims import VERDICTS
+from adlib.companion.claims import PAPERS, VERDICTS
 from adlib.companion.pages import evidence_text, number
 
 CHAPTER = re.compile(r"notebooks/\d\d-[a-z0-9-]+")
@@ -46,7 +46,8 @@ def paper_text(claim):
 
 def rule(claim):
     """The rule that was written down before the run; its reason opens on a click."""
-    words = f"{claim['place']}. Rule: {claim['rule_words']} ({claim['column'] or claim['comparability']})."
+    method = PAPERS[claim["paper"]].partition("(")[2].rstrip(")")  # a chapter may judge several papers
+    words = f"{method}, {claim['place']}. Rule: {claim['rule_words']} ({claim['column'] or claim['comparability']})."
     why = f'<details class="small"><summary>Why this rule</summary><p>{escape(claim["why"])}</p></details>'
     return [*small(words), nodes.raw("", why, format="html")]
 
