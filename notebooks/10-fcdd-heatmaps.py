@@ -143,7 +143,7 @@ long_runs = recorded.values("10-fcdd-heatmaps")
 def long_run(*keys):
     """Recorded values, mean and lowest to highest of the seeds; of several keys their mean, by seed."""
     found = long_runs[long_runs["key"].isin(keys)].groupby("seed")["value"]
-    return plots.spread(found.mean()[found.count() == len(keys)], 3)
+    return plots.spread(found.mean()[found.count() == len(keys)], 3) or "not yet"
 
 
 def printed(number, method="FCDD (OE)"):
@@ -616,7 +616,9 @@ for axis, (measure, title), even in zip(axes, MEASURED.items(), (0.5, 0.25, 0.1)
     sns.lineplot(**part, errorbar=None, ax=axis, legend=axis is axes[0])
     sns.scatterplot(**part, ax=axis, legend=False)
     axis.axhline(even, color="#666666", linestyle=":")
-    axis.set(xscale="log", title=title, ylabel="", xlabel="outliers")
+    axis.set(xscale="log", xlim=(1, 20000), title=title, ylabel="", xlabel="outliers")
+    if many.empty:
+        axis.text(0.5, 0.5, "not recorded yet", transform=axis.transAxes, ha="center", va="bottom")
 plt.show()
 
 # %% [markdown]
@@ -874,6 +876,7 @@ display(
                 **{
                     column: long_run(f"tile_{key}_{measure}")
                     for measure, column in TILE_MEASURES.items()
+                    if key != "deep_sad" or measure == "image"  # it has no map
                 },
             }
             for title, key in LONG.items()
