@@ -68,7 +68,6 @@ METHODS = {
     "ns": Entry("novelty normalization (NS)", "NoveltyNormalization", None, deep=True),
     "fcdd": Entry("FCDD, confetti", "FCDD", None, {"net": "fcn_narrow", "amp": True}, deep=True),
 }
-TABLE_SEEDS = 10
 REACH = 0.5  # of DROCC's search on images, in units of its radius sqrt(d) / 2
 
 
