@@ -53,7 +53,8 @@ class RandomFeatures(Detector):
         features = torch.cat([self.model_.net(as_float(rows)).double() for rows in x.split(self.chunk)])
         covariance = features.T.cov()
         variance = covariance.diagonal().mean()
-        if not variance > 0:
+        rounding = 16 * torch.finfo(torch.float32).eps  # rows may meet in other orders of summation
+        if not variance > rounding**2 * features.square().mean():
             raise ValueError("The network gives all rows of X the same features: every score would be the same.")
         self.model_.mean.copy_(features.mean(0))
         self.model_.whiten.copy_(whitening(covariance / variance, self.ridge) / variance.sqrt())
