@@ -125,12 +125,18 @@ display(
 # %%
 means = audit.averages(tables)
 
+
 # %% tags=["hide-input"]
-counted = chosen(means).groupby("paper", sort=False)["verdict"].value_counts().unstack()
-counted = counted.reindex(columns=[v for v in audit.VERDICTS if v in set(means["verdict"])])
-counted = counted.reindex([p for p in P.papers if p in counted.index]).fillna(0).astype(int)
-counted.insert(0, "paper", [name(p) for p in counted.index])
-plots.table(counted)
+def counted(judged):
+    """How many of what was judged got which verdict, a row for each paper."""
+    counts = chosen(judged).groupby("paper", sort=False)["verdict"].value_counts().unstack()
+    counts = counts.reindex(columns=[v for v in audit.VERDICTS if v in set(judged["verdict"])])
+    counts = counts.reindex([p for p in P.papers if p in counts.index]).fillna(0).astype(int)
+    counts.insert(0, "paper", [name(p) for p in counts.index])
+    return counts
+
+
+plots.table(counted(means))
 
 # %% tags=["hide-input"] mystnb={"figure": {"caption": "Printed mean minus recomputed mean, in units of the last printed digit; a dot for each mean. Grey: what rounding the mean itself accounts for. Beyond the dashed lines the scale ends; an arrow gives the number.", "name": "fig-audit-means"}, "image": {"alt": "Dot plot with one row for each table that prints means. Nearly all dots lie in a grey band around zero, a few just beside it, and one, of wu2021's Table 1, far to the right."}}
 EDGE = 2.5
@@ -221,11 +227,7 @@ say(
 sentences = audit.sentences(tables)
 
 # %% tags=["hide-input"]
-counted = chosen(sentences).groupby("paper", sort=False)["verdict"].value_counts().unstack()
-counted = counted.reindex(columns=[v for v in audit.VERDICTS if v in set(sentences["verdict"])])
-counted = counted.reindex([p for p in P.papers if p in counted.index]).fillna(0).astype(int)
-counted.insert(0, "paper", [name(p) for p in counted.index])
-plots.table(counted)
+plots.table(counted(sentences))
 
 
 # %% tags=["hide-input"]
