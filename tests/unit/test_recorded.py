@@ -914,6 +914,16 @@ def test_a_canary_knows_anomalies_and_marks_where_the_point_does(where):
     assert not np.allclose(alone, known)
 
 
+def test_a_canary_knows_of_defects_what_the_point_does():
+    point = {"method": "FCDD", "settings": {"net": "fcn_narrow"}, "rescore": {}, "seed": 0}
+    ways = [canaries.canary(point | {"tiles": way}, (1, 32, 32))[""] for way in ("none", "defects", "masks")]
+    rows = canaries.rows_of((1, 32, 32))
+    told = {"outliers": 255 - rows, "masks": (rows[:, 0] > 127).astype(np.float32)}
+    fcdd = FCDD(net=nets.fcn_narrow, epochs=2, batch_size=256, device="cpu")
+    np.testing.assert_allclose(ways[2], fcdd.fit(rows, **told).anomaly_score(rows), rtol=1e-5)
+    assert not any(np.allclose(ways[i], ways[j]) for i, j in ((0, 1), (0, 2), (1, 2)))
+
+
 def test_a_canary_warms_up_for_one_of_its_steps():
     settings = {"epochs": 60, "warmup_epochs": 50, "ascent_steps": 0}
     point = {"method": "DROCC", "settings": settings, "seed": 0, "rescore": {}}
