@@ -88,8 +88,9 @@ def largest_difference(recorded: Mapping[str, list[float]], now: Mapping[str, li
 def check_canaries(recorded: Path = RECORDED, sweeps: Path | None = None) -> dict[str, dict[str, Json]]:
     """{sweep: {key: {ok, max_rel, reason, data}}} for every line in use.
 
-    One canary is computed for each distinct method, settings and shape: that of the first seed, which speaks for the
-    others, since the seed changes no code. `max_rel` is null when nothing had to be computed (another torch).
+    One canary is computed for each distinct method, settings and shape of image: that of the first seed, which speaks
+    for the others, since the seed changes no code. One table speaks for all tables: no network is built otherwise for
+    more columns. `max_rel` is null when nothing had to be computed (another torch).
     """
     computed: dict[str, float | str] = {}
     report: dict[str, dict[str, Json]] = {}
@@ -135,10 +136,11 @@ def _check_data(line: Json) -> tuple[str, str]:
 
 
 def _canary_difference(line: Json, computed: dict[str, float | str]) -> float | str:
-    """The difference for the line's group (same code, settings and shape), computed once; else why it cannot run."""
+    """The difference for the line's group (same code, settings and kind of rows), computed once; else why it fails."""
     point, shape = line["point"], line["canary"]["shape"]
+    kind = shape if len(shape) > 1 else "table"
     marks = [point.get(name) for name in ("watermark", "watermark_share", "outliers", "tiles")]
-    group = canonical([line["commit"], point["method"], point["settings"], point["rescore"], shape, marks])
+    group = canonical([line["commit"], point["method"], point["settings"], point["rescore"], kind, marks])
     if group not in computed:
         try:
             computed[group] = largest_difference(line["canary"]["scores"], canary(point, shape))

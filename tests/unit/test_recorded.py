@@ -984,6 +984,16 @@ def test_lines_that_differ_in_known_anomalies_have_canaries_of_their_own(checkou
     assert [canaries._canary_difference(line, computed) for line in (plain, known, plain)] == [0.0, 1.0, 0.0]
 
 
+@pytest.mark.parametrize("shapes, computed", [([[5], [9]], 1), ([[1, 8, 8], [1, 9, 9]], 2), ([[64], [1, 8, 8]], 2)])
+def test_one_table_speaks_for_all_but_each_shape_of_image_for_itself(checkout, monkeypatch, shapes, computed):
+    monkeypatch.setattr(canaries, "canary", lambda point, shape: {"": [1.0]})
+    seen = {}
+    for shape in shapes:
+        line = {"commit": "c", "point": first_point(), "canary": {"shape": shape, "scores": {"": [1.0]}}}
+        assert canaries._canary_difference(line, seen) == 0.0
+    assert len(seen) == computed
+
+
 def test_a_canary_that_no_longer_runs_makes_its_lines_stale(checkout, monkeypatch):
     record_all()
     monkeypatch.setattr(adlib, "METHODS", {})
