@@ -432,7 +432,7 @@ plots.table(pd.DataFrame(rows))
 # - question: A detector of horses was trained with a watermark on a fifth of its horses. Which test shows that it rests on the mark? (More than one.)
 #   answers:
 #     - text: The AUROC on a test set from the same source
-#       why: That test set has the mark on a fifth of its horses as well, and the AUROC is excellent.
+#       why: That test set has the mark on a fifth of its horses as well, so the AUROC gives no alarm.
 #     - text: Ranking horses without the mark against other images with it, beside the same after a training without marks
 #       right: true
 #       why: A detector of horses would not care. One that rests on the mark puts the others above the horses.
