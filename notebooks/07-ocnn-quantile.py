@@ -305,11 +305,117 @@ display(
 # - **Less than one point.** If $N\nu < 1$, the best $r$ is the smallest score and no training point is below it. `OCNN` refuses such a $\nu$.
 # - **Ties.** With many equal scores the share below $r$ can be far less than $\nu$, and no $r$ mends that. A network whose scores have all become equal is the extreme case.
 #
+# ## Check yourself
+#
+# ```{quiz}
+# - question: A sample has ten scores, and $\nu = 0.25$. Which $r$ minimise $f$?
+#   answers:
+#     - text: Any $r$ between the second and the third smallest score
+#       why: 'That would need a flat piece, which there is only where $N\nu$ is a whole number. Here it is 2.5, and between these two scores $f$ still falls: its slope is $2/2.5 - 1$.'
+#     - text: A point between the second and the third smallest score, as an interpolated quantile has it
+#       why: The slope of $f$ is constant between two scores, so its minimum is at a score, unless a whole piece is flat.
+#     - text: The third smallest score alone
+#       right: true
+#       why: Below it two scores are under $r$, fewer than 2.5, and raising $r$ pays. Above it there are three, and raising $r$ costs.
+#     - text: The point a quarter of the way from the smallest score to the largest
+#       why: A quantile counts scores. It does not measure along the axis.
+# - question: One of the highest training scores moves up to ten times its value. What happens to the best $r$ and to the smallest $f$?
+#   answers:
+#     - text: Both stay as they are
+#       right: true
+#       why: A score above $r$ has a hinge of 0 and goes on having it. Neither the count below $r$ nor the sum changes.
+#     - text: Both rise, since the scores rise on average
+#       why: That would be so if $r$ were a mean. The hinge does not see how far above $r$ a score is.
+#     - text: '$r$ stays, and the smallest $f$ falls'
+#       why: It is true that $r$ stays, but the moved score is no part of the sum, so $f$ has nothing to fall by.
+# - question: After the training with $\nu = 0.05$, 5 % of the training points lie below $r$. How many false alarms are to be expected among new normal points?
+#   answers:
+#     - text: About 5 %, since $r$ is the 5 % quantile
+#       why: It is the quantile of the training scores. The network was fitted to these points and need not give new ones scores as high.
+#     - text: At most 5 %, since the theorem says so
+#       why: The theorem is about the sample that $r$ was set on. It says nothing about points outside it.
+#     - text: That cannot be told from the training scores; it takes points that were not trained on
+#       right: true
+#       why: A flexible network can lift every training point and leave the rest where it was. Held-out normal points show it.
+# ```
+#
 # ## Exercises
 #
-# 1. For which $\nu$ is the minimiser of the nine scores not unique? Check with `-y 'shares: [0.1111111111, 0.2, 0.25]'`.
-# 2. Take a sample with ties, `-y 'sample: [1, 1, 1, 1, 5]'`, and $\nu = 0.5$. What is $r$, and how many scores are below it?
-# 3. Show that $f$ at its minimum is minus the mean of the lowest $N\nu$ scores, if $N\nu$ is whole. What is OC-NN then maximising?
+# ```{exercise} When is it flat?
+# :label: ex-ocnn-flat
+# For which $\nu$ is the minimiser of the nine scores $1, \dots, 9$ not unique? Decide first for $\nu = 1/9$, $0.2$ and $0.25$, then look at the pictures of a run with these three.
+# ```
+#
+# ````{solution} ex-ocnn-flat
+# :label: sol-ocnn-flat
+# :class: dropdown
+# Between two neighbouring scores the slope of $f$ is (number of scores below) $/(9\nu) - 1$. It is 0 exactly if $9\nu$ is that number, so for $\nu = k/9$ with $k = 1, \dots, 8$, and then every $r$ from the $k$-th to the next smallest score is a minimiser. Here $1/9$ has the flat piece $[1, 2]$. For $0.2$ and $0.25$ the products are $1.8$ and $2.25$, no whole numbers; the slope changes its sign at the second and at the third score, and the minimum is there alone.
+#
+# ```bash
+# papermill notebooks/07-ocnn-quantile.ipynb out.ipynb -y 'shares: [0.1111111111, 0.2, 0.25]'
+# ```
+#
+# In the pictures of {eq}`ocnn-f` the thick line has a length in the first of the three only. NumPy's default quantile misses the minimum for $0.2$. For $1/9$ it lies on the flat piece, and for $0.25$ it happens to fall on a score, since $0.25 \cdot (9 - 1)$ is whole.
+# ````
+#
+# ```{exercise} Ties
+# :label: ex-ocnn-ties
+# Take the scores $1, 1, 1, 1, 5$ and $\nu = 0.5$. What is the best $r$, is it unique, and which share of the scores is below it? Which statement about "a share $\nu$ below $r$" is still true?
+# ```
+#
+# ````{solution} ex-ocnn-ties
+# :label: sol-ocnn-ties
+# :class: dropdown
+# Just below 1 no score is under $r$, and the slope of $f$ is $-1$. Just above 1 four of five are, and the slope is $0.8 / 0.5 - 1 > 0$. So $r = 1$ is the only minimiser. *No* score is below it, though half of them should be; and with $r$ itself it is four of five. No $r$ does better, since a threshold cannot divide what is equal.
+#
+# What always holds is (share below $r$) $\le \nu \le$ (share up to and with $r$). That is also why the figure on the training has two lines for each seed. Run it with `-y 'sample: [1, 1, 1, 1, 5]' -p nu 0.5`: the table has its smallest $f$ in the rows for $r = 1$.
+# ````
+#
+# ```{exercise} The mean of the lowest
+# :label: ex-ocnn-lowest
+# Let $N\nu$ be a whole number. Show that $f$ at its minimum is minus the mean of the $N\nu$ lowest scores. What does OC-NN maximise, then, when it trains $w$ and $V$?
+# ```
+#
+# ```{solution} ex-ocnn-lowest
+# :label: sol-ocnn-lowest
+# :class: dropdown
+# Write $k = N\nu$ and take for $r$ the $k$-th smallest score. The hinge is positive for scores below $r$ only, and it is 0 for a score equal to $r$, so the sum may as well go over the $k$ lowest:
+#
+# $$
+# f(r) = \frac1k \sum_{\text{lowest } k} (r - \hat y_n) - r = r - \frac1k \sum_{\text{lowest } k} \hat y_n - r = -\frac1k \sum_{\text{lowest } k} \hat y_n.
+# $$
+#
+# $r$ has dropped out. So OC-NN maximises the mean of its $N\nu$ lowest scores, minus $\frac12(\|w\|^2 + \|V\|_F^2)$: it lifts the worst treated share of the training points, and whatever lies above does not count. (In finance such a mean of the worst cases is called *expected shortfall*.) [The next chapter](08-ocnn-synthetic.ipynb) needs this.
+# ```
+#
+# ```{exercise} A quantile of whom?
+# :label: ex-ocnn-fresh
+# Train `OCNN(nu=0.1, activation="cosine", hidden=128, epochs=60, lr=1e-2)` on 20, 100 and 1,000 points from the distribution that the last section uses. Which share of the training points is below $r$, which of 10,000 fresh points? Then give it `bandwidth=0.1`, far below the distances between the points. What do you expect?
+# ```
+#
+# ````{solution} ex-ocnn-fresh
+# :label: sol-ocnn-fresh
+# :class: dropdown
+# The share of the training points cannot exceed $\nu$, whatever the network is: $r$ is *set* so. For fresh points nothing is set. A narrow bandwidth lets the network lift each training point alone, so fresh points should fall below $r$, and the more so the fewer there are to train on.
+#
+# ```python
+# import numpy as np
+# from adlib import OCNN
+#
+# def points(n, seed):
+#     return np.random.default_rng(seed).normal([2.0, 1.0], 0.7, (n, 2))
+#
+# for n in (20, 100, 1000):
+#     for bandwidth in (None, 0.1):
+#         d = OCNN(nu=0.1, activation="cosine", hidden=128, epochs=60, lr=1e-2, bandwidth=bandwidth)
+#         x = points(n, 0)
+#         d.fit(x)
+#         shares = [np.mean(d.anomaly_score(some) > 1e-6) for some in (x, points(10_000, 100))]
+#         print(n, bandwidth, shares)
+# ```
+#
+# With 1,000 points the two shares agree well, and nearly as well for the narrow bandwidth, since 128 cosines cannot single out a thousand points. With 100 points the default is still about right, and the narrow one calls several times as many fresh points anomalous as it should. With 20 points the default is wrong as well (the share differs much between seeds), and the narrow one calls most of the fresh points anomalous. In each case the training points say that all is well.
+# ````
 #
 # Run it yourself, with another sample:
 #

@@ -296,7 +296,7 @@ display(
 # %% [markdown]
 # ## Collapse, or no end
 #
-# Which of the two ends does the linear layer take? For a fixed direction $u$, the smallest $\frac12(\|w\|^2 + \|V\|^2)$ with $V^\top w = u$ is $\|u\|$, and the other terms are, with the best $r$, minus the mean of the lowest scores ($N\nu$ of them; exercise 3 of [the last chapter](07-ocnn-quantile.ipynb)). Both grow in proportion to $\|u\|$. So $J$ can be negative exactly if there is a direction along which the mean of the lowest $N\nu$ projections,
+# Which of the two ends does the linear layer take? For a fixed direction $u$, the smallest $\frac12(\|w\|^2 + \|V\|^2)$ with $V^\top w = u$ is $\|u\|$, and the other terms are, with the best $r$, minus the mean of the lowest scores ($N\nu$ of them; an {ref}`exercise of the last chapter <ex-ocnn-lowest>`). Both grow in proportion to $\|u\|$. So $J$ can be negative exactly if there is a direction along which the mean of the lowest $N\nu$ projections,
 #
 # $$
 # m = \max_{\|u\| = 1} \; \frac{1}{N\nu} \sum_{\text{lowest}} \langle u, x_n\rangle,
@@ -753,11 +753,134 @@ display(Markdown("\n".join(f"- {w}" for w in words)))
 # - **Judging on the training points.** In 512 dimensions one direction can put 190 training points at any scores one likes; new normal points do not follow.
 # - **Looking at the loss.** A loss that falls and falls looks like success; here it may mean that there is no end. `OCNN` says how its training ended, and warns.
 #
+# ## Check yourself
+#
+# ```{quiz}
+# - question: Somewhere in a training with the linear layer $J$ becomes negative. What is the smallest value that it can reach?
+#   answers:
+#     - text: The one at which the training converges, given enough epochs and a small enough rate
+#       why: There is nothing to converge to. Multiply $w$ and $V$ by 10 and $r$ by 100, and $J$ is a hundred times as far below 0.
+#     - text: '0, which is the value at $w = V = 0$'
+#       why: It is negative already. 0 is the smallest value only if $J$ is negative nowhere.
+#     - text: There is none
+#       right: true
+#       why: '$J$ is homogeneous of degree two. Once it is negative, larger weights make it as small as one likes, and a training ends where it is stopped.'
+# - question: Normal points and anomalies lie around the same centre, anomalies five times as far out, in no special direction. What can a score $\langle u, x\rangle$ do on new points?
+#   answers:
+#     - text: It ranks them no better than a coin, whatever $u$ is
+#       right: true
+#       why: Both kinds are spread symmetrically around 0 along every direction, so an anomaly lies above a normal point as often as below it.
+#     - text: It finds all anomalies, as the paper's histogram shows
+#       why: That histogram compares them with the training points, to which $u$ was fitted. New normal points do not follow.
+#     - text: It gets better with more training points
+#       why: More points make the direction more certain. They do not make any direction useful.
+#     - text: It ranks them the wrong way round, with an AUROC near 0
+#       why: That is what ReLU does, whose scores grow with the length of a point. A linear score does not see the length.
+# - question: Which of these changes give the objective a minimum? (More than one.)
+#   answers:
+#     - text: A smaller learning rate and more epochs
+#       why: They change the way, not the landscape.
+#     - text: A sigmoid in place of the linear layer
+#       right: true
+#       why: With features between 0 and 1 the scores grow at most in proportion to $\|w\|$, while the penalty grows with its square.
+#     - text: A layer of fixed random cosines
+#       right: true
+#       why: The features are bounded for the same reason, and the objective is even convex in $w$ and $r$.
+#     - text: A deep encoder before the linear layer, trained along
+#       why: The penalty does not count the encoder's weights, so larger features are free, and the objective has even less to hold it.
+# ```
+#
 # ## Exercises
 #
-# 1. What do you expect in 2 dimensions, for each layer? Try `-p d 2`, with a bandwidth that fits.
-# 2. The sigmoid's $J$ has a lower bound. Why does that not make it find the anomalies?
-# 3. Give the linear layer a chance: add a column with the squared length of each point. What does it find then, and why must the sign of its weight be learned from somewhere?
+# ```{exercise} In the plane
+# :label: ex-ocnn-plane
+# Make the points two-dimensional. What do you expect of each of the four layers? And how well can *any* method do: which share of the anomalies lies within the radius that holds 95 % of the normal points, and what is the best possible AUROC? (The squared length of a point in the plane, divided by its variance $\sigma^2$, exceeds $t$ with probability $e^{-t/2}$.) Then run it, with bandwidths that fit.
+# ```
+#
+# ````{solution} ex-ocnn-plane
+# :label: sol-ocnn-plane
+# :class: dropdown
+# The linear layer has no use for length, and in the plane there is no direction along which the lowest 5 % of 190 points around 0 are on the far side of 0: $m$ is 0, $J$ is nowhere negative, and it must collapse. Scores of ReLU grow with the length of a point, so it should rank anomalies *above* normal points if it has scores left at all. The cosines should work.
+#
+# The best score is the length. The radius $R$ with $e^{-R^2 / (2 \cdot 2^2)} = 0.05$ holds 95 % of the normal points; the share of the anomalies inside is $1 - e^{-R^2 / (2 \cdot 10^2)} = 1 - 0.05^{\,4/100} \approx 0.11$. So one anomaly in nine is hidden for everybody. The chance that an anomaly is longer than a normal point, which is the AUROC, is $10^2 / (10^2 + 2^2) \approx 0.96$.
+#
+# ```bash
+# papermill notebooks/08-ocnn-synthetic.ipynb out.ipynb -p d 2 -y 'bandwidths: [0.5, 1, 2, 4, 8]' -y 'dimensions: [2]' \
+#     -p seeds 3 -p dataset digits -p images 60 -p image_epochs 1
+# ```
+#
+# In this run linear and ReLU collapse in each of the three seeds; what is left of ReLU's scores has an AUROC near 0. Sigmoid ends properly, with an AUROC around one half. The cosines come close to the bound, and with them, as expected, an anomaly or two of ten is not below 0 in some of the seeds. The high dimension made the task look easier than it is, and hid that one layer of the four works.
+# ````
+#
+# ```{exercise} A minimum is not enough
+# :label: ex-ocnn-odd
+# With the sigmoid $J$ has a lower bound. Why does it still not find the anomalies? Hint: $\sigma(t) + \sigma(-t) = 1$, and the layer has no biases. What does that say about the scores of $x$ and $-x$?
+# ```
+#
+# ```{solution} ex-ocnn-odd
+# :label: sol-ocnn-odd
+# :class: dropdown
+# Add the scores of a point and of its mirror image:
+#
+# $$
+# \hat y(x) + \hat y(-x) = \sum_j w_j \bigl(\sigma(\langle v_j, x\rangle) + \sigma(-\langle v_j, x\rangle)\bigr) = \sum_j w_j .
+# $$
+#
+# So what is above $\frac12 \sum_j w_j$ for $x$ is below it for $-x$, by the same amount. Both kinds of points are as likely to be at $x$ as at $-x$, hence the scores of both are spread symmetrically around the same middle. A threshold that most anomalies fall below lies above that middle, and then most new normal points fall below it, too; the AUROC is one half, up to chance. The argument is the one about the linear layer again, and $\tanh$ would share its fate. Adding the scores of a trained network at $x$ and $-x$ gives the same number for all points, up to rounding.
+#
+# An objective with a minimum is a precondition. What the network *can express* is another question, and so is whether the minimum has to do with anomalies.
+# ```
+#
+# ```{exercise} Give it the length
+# :label: ex-ocnn-length
+# Give the linear layer a chance: a further column $q$, the mean of the squared coordinates of each point. Try three columns: $q$, $-q$ and $10 - q$. For normal points $q$ is about 4, for anomalies about 100. What do you expect of the AUROC on new points, and which of the three differ?
+# ```
+#
+# ````{solution} ex-ocnn-length
+# :label: sol-ocnn-length
+# :class: dropdown
+# The objective wants *high* scores for the training points. With $q$ it gives the column a positive weight, and anomalies, with more of it, count as even more normal. With $-q$ it turns the weight around and is the same function. With $10 - q$ normal points have about 6 and anomalies about $-90$: now the direction that lifts the training points is the one that sinks the anomalies.
+#
+# ```python
+# import warnings
+# import numpy as np
+# from adlib import OCNN
+# from adlib.data import ocnn_synthetic
+# from adlib.metrics import auroc
+#
+# def q(x):
+#     return (x**2).mean(1, keepdims=True)
+#
+# columns = {"none": lambda x: x[:, :0], "q": q, "-q": lambda x: -q(x), "10 - q": lambda x: 10 - q(x)}
+# train, _ = ocnn_synthetic(190, 10, 0, d=64)
+# fresh, odd = ocnn_synthetic(1000, 100, 1000, d=64)
+# y = np.repeat([0, 1], [1000, 100])
+# warnings.simplefilter("ignore")
+# for name, column in columns.items():
+#     d = OCNN(nu=0.05, epochs=300, lr=0.01).fit(np.hstack([train, column(train)]))
+#     both = np.concatenate([fresh, odd])
+#     print(name, d.outcome_, auroc(y, d.anomaly_score(np.hstack([both, column(both)]))))
+# ```
+#
+# Without the column it is a coin's AUROC. With $q$ and with $-q$ it is 0, each anomaly above each normal point; with $10 - q$ it is 1. In the last three the training runs off, by the way. Whether the weight has the right sign is decided by where the origin lies between the two kinds of points, and the normal points alone cannot tell. The 10 is knowledge about anomalies that somebody put in by hand. A kernel puts it in, too: it says that far from all training points is anomalous.
+# ````
+#
+# ```{exercise} Free features
+# :label: ex-ocnn-encoder
+# Let an encoder be trained along with the linear layer, and let its last layer be one that can multiply all features by a number $c$. Equation 3 has no penalty on it. Under which condition has $J$ no lower bound? Compare with the condition for fixed features.
+# ```
+#
+# ```{solution} ex-ocnn-encoder
+# :label: sol-ocnn-encoder
+# :class: dropdown
+# Keep $w$ and $V$ and multiply the features by $c$. All scores are multiplied by $c$, the penalty stays. With the best $r$ ({ref}`exercise of the last chapter <ex-ocnn-lowest>`) and with $\mu$ for the mean of the $N\nu$ lowest scores,
+#
+# $$
+# J(c) = \tfrac12 \|w\|^2 + \tfrac12 \|V\|_F^2 - c\,\mu .
+# $$
+#
+# As soon as $\mu > 0$ for any weights, this falls without end. For fixed features the mean has to *exceed the penalty*, which is $m > 1$. Here it has only to be positive, and a network that gives the training images some direction in common, by a bias for example, has that at once. Weight decay on the encoder, which the paper has for images, holds back this way of growing. It does not help once $J$ is negative, the decay of $w$ and $V$ included: from there growing $w$ and $V$ is enough, with the encoder as it is.
+# ```
 #
 # Run it yourself, in fewer dimensions:
 #

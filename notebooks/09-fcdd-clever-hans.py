@@ -426,11 +426,122 @@ plots.table(pd.DataFrame(rows))
 # papermill notebooks/09-fcdd-clever-hans.ipynb out.ipynb -p folder ~/voc -p folder_size 224
 # ```
 #
+# ## Check yourself
+#
+# ```{quiz}
+# - question: A detector of horses was trained with a watermark on a fifth of its horses. Which test shows that it rests on the mark? (More than one.)
+#   answers:
+#     - text: The AUROC on a test set from the same source
+#       why: That test set has the mark on a fifth of its horses as well, so the AUROC gives no alarm.
+#     - text: Ranking horses without the mark against other images with it, beside the same after a training without marks
+#       right: true
+#       why: A detector of horses would not care. One that rests on the mark puts the others above the horses.
+#     - text: The share of heat in the place of the mark, beside that after a training without marks
+#       right: true
+#       why: Heat there, and more of it than a mark gets that was never seen in training, is what has been learned.
+#     - text: The AUROC on horses without the mark against other images without it
+#       why: With four fifths of the horses unmarked in training, the class itself is still learned, and this AUROC hardly falls.
+# - question: A map has much of its heat on a watermark. May one conclude that the detector *learned* to look for it?
+#   answers:
+#     - text: Yes, the heatmap is the score, so that is what the score rests on
+#       why: The score of this image rests on it. Why the detector finds the mark odd is another question.
+#     - text: 'No: something that never occurred in training may be hot as well'
+#       right: true
+#       why: The autoencoder never saw a mark and has its heat there. Only the comparison with a training without marks tells the two apart.
+#     - text: No, since a heatmap is too coarse to tell
+#       why: It is coarse, but a box of a tenth of the image can be told from the rest, and the page measures it.
+# - question: With the place of the mark black in all images, the AUROC is the same with the mark present, removed and moved. What does that show?
+#   answers:
+#     - text: That the cure works
+#       why: A detector that knows nothing at all would have three equal numbers, too.
+#     - text: That the mark never mattered
+#       why: It is not visible in any of the three, so the comparison is silent about it.
+#     - text: 'Nothing: the three test sets are the same images for this detector'
+#       right: true
+#       why: What the cure costs is told by the AUROC itself, beside that of a training on clean images.
+# ```
+#
 # ## Exercises
 #
-# 1. What do you expect with the mark on *every* known anomaly and the test images without any? Look it up in the table, then explain it with the loss {eq}`fcdd-loss`.
-# 2. Take the nominal images' side: which column would show it if 20 % of the *nominal* training images had the mark and no anomaly? Try it: {py:func}`training_set <adlib.companion.watermark.training_set>` takes any two sets.
-# 3. How few marked images are enough? Run the doses 0.005, 0.01 and 0.02, and count the images.
+# ```{exercise} All of them marked
+# :label: ex-hans-all
+# Let *every* known anomaly carry the mark. What do you expect of the AUROC on test images without any mark, and why, while it hardly falls at a dose of one fifth? Look both up in the first table, then explain them with the loss {eq}`fcdd-loss`: what is the slope of its second term, $-\log(1 - e^{-a})$, where $a$ is large already?
+# ```
+#
+# ```{solution} ex-hans-all
+# :label: sol-hans-all
+# :class: dropdown
+# The slope of that term is
+#
+# $$
+# \frac{d}{da} \bigl(-\log(1 - e^{-a})\bigr) = -\frac{e^{-a}}{1 - e^{-a}} = -\frac{1}{e^a - 1},
+# $$
+#
+# which is $-1.5$ at $a = 0.5$ and $-0.007$ at $a = 5$. The mark is the easiest thing to find: it looks the same everywhere and stands in one place. As soon as it makes $a$ large, the anomalies push no more, and nothing is left that would make the network learn a horse. In the table the AUROC without any mark falls from that of the first row to little above chance, and with the mark moved to the nominal images nearly every pair is ranked the wrong way.
+#
+# At a dose of one fifth four of five known anomalies have no mark. Their $a$ is still small, their slope is steep, and to make it large the network has to find horses. The shortcut is learned *in addition*, not instead; that is why the column "no mark" gives no alarm.
+# ```
+#
+# ```{exercise} The other side
+# :label: ex-hans-nominal
+# Now 20 % of the *nominal* training images carry the mark, and no anomaly does. Which of the columns would show it, and in which direction? Try it; {py:func}`training_set <adlib.companion.watermark.training_set>` takes any two sets.
+# ```
+#
+# ````{solution} ex-hans-nominal
+# :label: sol-hans-nominal
+# :class: dropdown
+# Now the mark says "normal". It should lower the score of whatever carries it: marked anomalies are found less well ("mark on the anomalies" falls below "no mark"), and nominal images with the mark look even more normal ("moved" rises above it). The heat in the box should fall as well. The roles are swapped, so swap the arguments:
+#
+# ```python
+# from adlib import FCDD, data, nets
+# from adlib.companion import datasets, watermark
+#
+# def some(x, n, seed=0):
+#     return x[datasets.draw(len(x), n, seed)]
+#
+# ds = data.load("cifar10")
+# split = data.one_vs_rest(ds, [c for c in range(10) if c != 7])
+# others, horses = some(split.x_train, 400), some(ds.x_train[ds.y_train == 7], 400)
+# test = [some(split.x_test[split.y_test == label], 200) for label in (0, 1)]
+# for share in (0.0, 0.2):
+#     known, nominal = watermark.training_set(horses, others, share, 0)  # marks the second set
+#     d = FCDD(net=nets.fcn_narrow, crop=0, flip=False, milestones=(), epochs=12, batch_size=64)
+#     d.fit(nominal, outliers=known)
+#     print(share, watermark.measure(d.anomaly_score, d.heatmap, *test))
+# ```
+#
+# All three happen. After the clean training it is the other way round, "present" above "moved", since a mark that was never seen is odd. For somebody who smuggles anomalies past a detector this is the more useful side: put on what the normal images have.
+# ````
+#
+# ```{exercise} How few are enough?
+# :label: ex-hans-few
+# Run the doses 0.005, 0.01 and 0.02. How many marked images is that, and how often does the training see one? (In each step every image of the batch is replaced with probability one half by a known anomaly, drawn at random.) From which dose on can you see the mark in the table?
+# ```
+#
+# ````{solution} ex-hans-few
+# :label: sol-hans-few
+# :class: dropdown
+# ```bash
+# papermill notebooks/09-fcdd-clever-hans.ipynb out.ipynb -y "shares: [0.0, 0.005, 0.01, 0.02]"
+# ```
+#
+# Of 400 known anomalies that is 2, 4 and 8 images. A pass goes over 400 images, 200 of which are replaced, and there are 12 passes: 2,400 draws, so each known anomaly is seen about six times, and with 2 marked ones the mark is met a dozen times.
+#
+# In our run the AUROC with the mark moved falls with each step of the dose, for both seeds; two images move it a little, and eight by at least as much as the seeds differ. The column "no mark" hardly changes. The trainings share their seeds, so images, order and first weights are the same, and small differences can be seen that would drown between two independent trainings. In the recorded runs, with more images and epochs, fifty marked images of a thousand are enough for most pairs to be ranked the wrong way.
+# ````
+#
+# ```{exercise} What a mark is worth
+# :label: ex-hans-odds
+# The mark is on 20 % of the known anomalies and on a share $q$ of the nominal images, and it has nothing to do with what else is in the picture. By which factor does seeing it change the odds of "anomalous" for an ideal detector? Take $q = 0$, 5 %, 20 % and 40 %. Which columns of the tables are in which order, then? Why is the cure "the same share of both", and not "a few of both"?
+# ```
+#
+# ```{solution} ex-hans-odds
+# :label: sol-hans-odds
+# :class: dropdown
+# By Bayes' rule the odds are multiplied by how much more frequent the mark is among anomalies, $0.2 / q$. For $q = 0$ that is infinite: a single glance is proof. At 5 % it is a factor of 4, at 20 % it is 1, and at 40 % it is $\frac12$. (Not seeing it changes the odds by $0.8 / (1 - q)$, which is between $0.8$ and $1.4$: a missing mark says little.)
+#
+# A factor above 1 puts "mark on the anomalies" above "no mark" and "moved" below it; a factor below 1 does the opposite; at 1 all three should be close. Trainings of the size of this page, with {py:func}`stamp <adlib.data.stamp>` on both sets, come out in this order at 5 % and at 40 %, in both of two seeds; at 20 % the three lie closer together than after a clean training, though a short training does not make them equal. At 5 % the mark still turns most pairs around. A nominal image with the mark here and there takes away the certainty, not the shortcut; only equal shares make the mark say nothing.
+# ```
 #
 # Another class, with other doses:
 #

@@ -1026,12 +1026,153 @@ plots.table(
 # - **Splitting pictures, not pieces.** Twins on both sides of a split make any number look good.
 # - **The AUROC of pixels and large defects.** A large defect has many pixels; pooled, a few such tiles decide the number.
 #
+# ## Check yourself
+#
+# ```{quiz}
+# - question: The map $A$ has 7 x 7 values, the heatmap 28 x 28 pixels. How much can the heatmap tell about places?
+#   answers:
+#     - text: As much as 28 x 28 pixels, since upsampling restores the resolution
+#       why: Upsampling spreads values. It cannot know what the map does not hold.
+#     - text: As much as 49 numbers
+#       right: true
+#       why: The heatmap is a fixed linear function of the map. What looks smooth is the Gaussian, not knowledge.
+#     - text: As much as two places a side, since each value sees 16 of 28 pixels
+#       why: Fields overlap, and neighbouring values differ by what one sees and the other does not. So places can be told more finely than by the size of a field.
+# - question: A detector was trained with confetti. Afterwards the width $\sigma$ of the Gaussian is doubled. What changes?
+#   answers:
+#     - text: The score of each image
+#       why: The score is the mean of the map, before any upsampling.
+#     - text: The AUROC of images, but not that of pixels
+#       why: It is the other way round.
+#     - text: The heatmaps, and with them the AUROC of pixels
+#       right: true
+#       why: The width belongs to the picture alone. (With masks it takes part in the training, since the loss compares pixels.)
+# - question: Within each tile the heat is highest at the defect, but some tiles are hot all over and others cold, whether they have a defect or not. What do the two AUROCs of pixels say?
+#   answers:
+#     - text: That of each image is high, the pooled one is not
+#       right: true
+#       why: One compares within a tile. The other needs one threshold for all tiles, and there the level gets in the way.
+#     - text: Both are high, since an AUROC does not depend on the level
+#       why: It does not, if *all* scores move together. Pooled, the pixels of different tiles move by different amounts.
+#     - text: The pooled one is high, that of each image is not
+#       why: Within a tile the level is the same for all of its pixels, so it cannot do harm there.
+# - question: Heatmaps are shown with the 85 % quantile of *each map* as the brightest colour. A normal image has bright spots. What do they mean?
+#   answers:
+#     - text: The detector finds something anomalous there
+#       why: More so than elsewhere in this image, but perhaps hardly anything at all. The scale of the map has been lost.
+#     - text: The detector has raised a false alarm
+#       why: An alarm is a matter of the score, which may be as low as can be.
+#     - text: 'Nothing yet: this scaling makes some pixels bright in every map that is not flat'
+#       right: true
+#       why: At least 15 % of its pixels get the brightest colour, by construction. One scale for all images shows whether it is hot.
+# ```
+#
 # ## Exercises
 #
-# 1. How large would the receptive field of the network be with a third pooling at its end, and how many values would the map have? Check it with {py:func}`receptive_field <adlib.fcdd.receptive_field>`.
-# 2. Which of the turned images get the *lowest* scores? Find out what the detector takes them for.
-# 3. Give the known defects wrong masks, say masks moved by a quarter of the tile. What do you expect in the three columns?
-# 4. Raise the kernels of all layers of the tiles' network instead of the first (Table 4 of the paper): when is a value's square larger than a defect?
+# ```{exercise} One more pooling
+# :label: ex-heat-pooling
+# Add a third pooling of 2 to the end of the network for small grey images. How large is the receptive field of a value then, how many values has the map of an image with 28 pixels a side, and where does the centre of the last value lie? Work it out, then check it with {py:func}`receptive_field <adlib.fcdd.receptive_field>`. What would the heatmap lose?
+# ```
+#
+# ````{solution} ex-heat-pooling
+# :label: sol-heat-pooling
+# :class: dropdown
+# Before it, a value sees 16 pixels and the next one lies 4 further on. Pooling joins two neighbours, so the field grows by one stride to $16 + 4 = 20$, and the stride doubles to 8. Seven values a side become three: the seventh has no partner and is dropped. The first centre moves from 1.5 to the middle of two, $1.5 + 4/2 = 3.5$, and the last lies at $3.5 + 2 \cdot 8 = 19.5$.
+#
+# ```python
+# from torch import nn
+# from adlib import nets
+# from adlib.fcdd import receptive_field
+#
+# net = nets.FCN28(1, 32)
+# print(receptive_field(net), receptive_field(nn.Sequential(net, nn.MaxPool2d(2))))
+# ```
+#
+# The field has hardly grown, but 49 values have become 9. And the last centre is 7.5 pixels from the last row and column: with the narrow Gaussian of the paper nothing there can be bright, though the last value does see these pixels. A heatmap is a statement about the centres of fields. What is lost at the edge of the map is lost in the picture.
+# ````
+#
+# ```{exercise} What passes for trousers
+# :label: ex-heat-pass
+# Train a detector of trousers with letters as outliers, set a threshold at 5 % false alarms on trousers that were not trained on, and count for each class of the test part how many images stay below it. Which class passes most often? Turn its images by a right angle and count again. What has been learned?
+# ```
+#
+# ````{solution} ex-heat-pass
+# :label: sol-heat-pass
+# :class: dropdown
+# ```python
+# import numpy as np
+# from adlib import FCDD, data, nets
+# from adlib.companion import datasets
+# from adlib.metrics import threshold_at
+#
+# fashion, letters = data.load("fashion_mnist"), data.load("emnist_letters")
+# trousers = fashion.x_train[fashion.y_train == 1]
+# d = FCDD(net=nets.fcn_narrow, epochs=8, batch_size=64, milestones=())
+# d.fit(trousers[:800], outliers=letters.x_train[datasets.draw(len(letters.x_train), 800, 0)])
+# limit = threshold_at(d.anomaly_score(trousers[800:1800]), 0.05)
+# for k, name in enumerate(fashion.classes):
+#     x = fashion.x_test[fashion.y_test == k]
+#     turned = np.ascontiguousarray(np.rot90(x, axes=(2, 3)))
+#     print(name, *(np.mean(d.anomaly_score(some) <= limit) for some in (x, turned)))
+# ```
+#
+# Dresses pass most often, a third to a half of them; shirts and pullovers follow; shoes and bags hardly ever do. Turned by a right angle no dress and no trousers pass any more; a few bags and shoes do, which are long in the other direction. So the detector has learned something like "filled shapes with long vertical edges". That tells trousers from letters, and it tells them from shoes by good luck. A dress has long vertical edges, too. The letters could not teach the difference, and a mean AUROC over the other classes does not show it. The classes one by one do.
+# ````
+#
+# ```{exercise} Wrong masks
+# :label: ex-heat-masks
+# Give the known defects wrong masks, moved by a quarter of the tile. What do you expect of each of the three AUROCs, beside the right masks and beside no masks? Try it on drawn tiles.
+# ```
+#
+# ````{solution} ex-heat-masks
+# :label: sol-heat-masks
+# :class: dropdown
+# The loss of Eq. 3 presses the heat down wherever the mask is 0. With a moved mask the defect itself is such a place: its pixels are taught to be *normal*, and the heat shall appear where there is nothing to see. So it should be worse than masks that are right, and also worse than saying nothing about places.
+#
+# ```python
+# import numpy as np
+# from adlib import FCDD, nets
+# from adlib.companion import tiles
+#
+# pieces = tiles.drawn(96, 0)
+# part = tiles.split(pieces, 100, 60, 0)
+# moved = part._replace(known_masks=np.roll(part.known_masks, 24, axis=(1, 2)))
+# for name, some, way in (("no", part, "defects"), ("right", part, "masks"), ("moved", moved, "masks")):
+#     d = FCDD(net=nets.fcn_narrow, batch_size=16, sigma=12 * 96 / 224, epochs=8, milestones=())
+#     d.fit(some.x_train, **tiles.known(some, way))
+#     print(name, "masks:", tiles.measure(d, part))
+# ```
+#
+# Right masks give better pixels than none. Wrong ones are the worst in all three columns, that of images included: a score is a mean of the map, and the map has been taught to stay cold on the defect. It is not quite at chance, since a field of 62 pixels sees the defect from a quarter of a tile away. The AUROC of pixels, if one has true masks for a test, shows such an error at once. The loss does not: it falls in all three trainings. (On magnetic tiles a training as short as this is too weak to show it: the results differ by about as much between splits as between the three ways.)
+# ````
+#
+# ```{exercise} A field larger than the defect
+# :label: ex-heat-field
+# The network for tiles has a field of 62 pixels and a stride of 8, the tiles have 96 pixels, and a crack is a few pixels wide. How many of the 12 x 12 values see one given pixel in the middle of the tile? Why can the heatmap be hottest near the crack all the same? Think first; then look at how much of the gradient of one value comes from the middle quarter of its field.
+# ```
+#
+# ````{solution} ex-heat-field
+# :label: sol-heat-field
+# :class: dropdown
+# In each direction $62/8$ centres are near enough, that is 7 or 8, so between 49 and 64 of the 144 values see the pixel. If each made equally much of all that it sees, the heat of a small defect would be a plateau as large as a field, and nothing more could be said.
+#
+# Two things help. From a pixel in the middle of a field many more paths lead through the layers to the value than from one at its border, so the middle counts more, before any training:
+#
+# ```python
+# import torch
+# from adlib import nets
+#
+# torch.manual_seed(0)
+# net = nets.fcn_narrow((1, 96, 96)).eval()
+# x = torch.rand(4, 1, 96, 96, requires_grad=True)
+# (gradient,) = torch.autograd.grad(net(x)[:, 0, 6, 6].sum(), x)
+# gradient = gradient.abs().mean((0, 1))
+# middle = (torch.arange(96) - (3.5 + 8 * 6)).abs() < 62 / 4
+# print(gradient[middle][:, middle].sum() / gradient.sum())
+# ```
+#
+# The middle quarter has nearly half of the gradient, not a quarter. And a training with masks rewards values that react to their middle alone. Raising the kernels of all layers, as Table 4 of the paper does, makes the fields larger still and leaves the number of values as it is, if the padding grows along: more values see the defect, and each says less about where it is.
+# ````
 #
 # Another normal class, with letters and noise only:
 #

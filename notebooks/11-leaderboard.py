@@ -489,12 +489,168 @@ plots.sortable(cells, "All sets and methods of the leaderboard", SHOWN | {"rank"
 # - **One AUROC hides the rest.** A method may be first by AUROC and useless at the rate of false alarms that you can afford.
 # - **More columns, more winners.** Whoever may choose the column after the fact can make many a method win.
 #
+# ## Check yourself
+#
+# ```{quiz}
+# - question: A bar joins two methods in a critical-difference diagram. What does it say?
+#   answers:
+#     - text: They are equally good
+#       why: That a difference was not shown is no proof of equality. With few tables hardly any two methods can be told apart.
+#     - text: Their mean AUROCs differ by less than the bar's length
+#       why: The axis is the average rank. How large the differences of AUROC are does not enter.
+#     - text: The tables do not suffice to tell them apart by their ranks, among this number of methods
+#       right: true
+#       why: 'All three matter: how many tables, that only ranks are compared, and how many methods take part.'
+# - question: On 22 tables a trained network has a mean AUROC of 0.93, the same network without training 0.94. What follows?
+#   answers:
+#     - text: As it was trained here, its training was of no use for this purpose
+#       right: true
+#       why: The features that it started from serve as well. That is about this protocol and budget, and the same would be said of a good network trained too long.
+#     - text: The method cannot work
+#       why: Another budget, scaling or network may change it. What follows is that this AUROC is no evidence for the training.
+#     - text: The tables are too easy to say anything
+#       why: Easy tables would let both reach 1. Here there was room above 0.94, and shallow methods may use it.
+#     - text: Nothing, since 0.93 is a good AUROC
+#       why: An AUROC is good or bad beside what can be had for nothing, and here more can be had for nothing.
+# - question: The interval beside a mean AUROC over tables is 0.84 to 0.96. Two seeds were run. What would make it much narrower?
+#   answers:
+#     - text: More seeds
+#       why: They make each table's own mean more certain. The interval draws *tables* again, and these differ by far more than seeds do.
+#     - text: More tables of the same kind
+#       right: true
+#       why: The interval says how the mean may change with the choice of tables, so it shrinks with their number.
+#     - text: A larger number of bootstrap samples
+#       why: That makes the ends of the interval less noisy. It does not bring them together.
+# - question: Method A is best by average rank, method B by mean AUROC. How can that be?
+#   answers:
+#     - text: One of the two was computed wrongly
+#       why: They answer different questions and need not agree.
+#     - text: B has more seeds
+#       why: Seeds are averaged on each table before anything is ranked.
+#     - text: A is ahead on many tables by a little, B on a few by a lot
+#       right: true
+#       why: Ranks count who is ahead, means count by how much.
+# ```
+#
 # ## Exercises
 #
-# 1. The best method by mean AUROC and the best by average rank need not be the same. Find two methods that change places, and the tables that do it.
-# 2. Remove the five worst methods and draw the diagram again. Which bars change, although the remaining results are the same? What does that say about Nemenyi's test?
-# 3. Give Deep SVDD 10 and 500 epochs on the tables of this page. Does it come nearer to the untrained network, or get further away?
-# 4. Make the floor better: what about the distance to the nearest neighbour in the untrained features?
+# ```{exercise} Two ways to be first
+# :label: ex-board-ranks
+# Make up AUROCs of two methods on three tables such that one has the better average rank and the other the better mean. Then run the five shallow methods on the five tables of this page and find a pair that does this. Which tables are the reason?
+# ```
+#
+# ````{solution} ex-board-ranks
+# :label: sol-board-ranks
+# :class: dropdown
+# A: 0.91, 0.91, 0.60; B: 0.90, 0.90, 0.90. A has rank 1 twice, its average rank is $4/3$ against $5/3$, and its mean is lower by 0.09.
+#
+# ```python
+# import warnings
+# import pandas as pd
+# from adlib import data
+# from adlib.companion import board, protocols
+#
+# warnings.simplefilter("ignore")
+# TABLES = ["adbench/wine", "adbench/glass", "adbench/WBC", "thyroid", "abalone"]
+#
+# def run(method, name, epochs, seed):
+#     ds = data.load(name)
+#     half = int((ds.y_train == 0).sum()) // 2
+#     point = board.point(method, ds, epochs, seed, n_train=min(500, half))
+#     values, _ = protocols.measure(point, ds)
+#     return {"unit": board.short(name), "method": method, "seed": seed, "auroc": values[method]}
+#
+# shallow = ["ocsvm", "kde", "iforest", "lof", "knn"]
+# runs = pd.DataFrame(run(m, t, 1, seed) for m in shallow for t in TABLES for seed in range(2))
+# wide = board.by_unit(runs)
+# print(wide.round(3), wide.mean(), board.average_ranks(wide), sep="\n")
+# ```
+#
+# The nearest neighbours lead by both. But the isolation forest has a better average rank than KDE and LOF, and a lower mean than either. It is first on `WBC` and `thyroid`, by a few thousandths, and last on `wine`, by several hundredths. Ranks count the two firsts; the mean does not forget `wine`. Neither is wrong: ask whether you fear a bad table more than you like a small lead.
+# ````
+#
+# ```{exercise} Bystanders
+# :label: ex-board-bystanders
+# Method A is better than B on each of 12 tables. Compare them by Nemenyi's test ({py:func}`compare <adlib.companion.board.compare>`) beside one further method that is worse than both everywhere, then beside two, three and four such. Then with the further methods *between* A and B. What happens to the p-value of A against B, whose results never change?
+# ```
+#
+# ````{solution} ex-board-bystanders
+# :label: sol-board-bystanders
+# :class: dropdown
+# With $k$ methods on $N$ tables two average ranks must differ by more than $q_k \sqrt{k (k + 1) / 6N}$, where $q_k$ grows with $k$. Methods below both leave the difference of the ranks at 1, and the bound rises: $q_3 = 2.34$ makes it 0.96, $q_4 = 2.57$ makes it 1.35. Methods between them make the difference larger by one each.
+#
+# ```python
+# import numpy as np
+# import pandas as pd
+# from adlib.companion import board
+#
+# a = np.random.default_rng(0).uniform(0.8, 0.9, 12)
+# for others in (1, 2, 3, 4):
+#     below = {f"below {i}": a - 0.1 - 0.01 * i for i in range(others)}
+#     between = {f"between {i}": a - 0.001 * (i + 1) for i in range(others)}
+#     for extra in (below, between):
+#         compared = board.compare(pd.DataFrame({"A": a, "B": a - 0.01} | extra))
+#         print(others, list(extra)[0], compared.pairs.loc["A", "B"])
+# ```
+#
+# Beside one method that is worse than both, A and B are told apart at 5 %; beside two they are not, and with each further one the p-value rises. Those in between press it to nearly 0. So the verdict on two methods depends on who else was invited, and one can invite. A test on the two columns alone, a sign test for example, does not have this defect: 12 of 12 has the probability $2 \cdot 2^{-12}$ by chance. Nemenyi's test is for a first look at many methods. For a claim about two, test the two.
+# ````
+#
+# ```{exercise} More epochs
+# :label: ex-board-epochs
+# Give Deep SVDD (`dsvdd`) 10, 50 and 500 epochs on the tables of this page, and set the untrained network (`random`) beside it. Does more training bring it nearer to the floor, above it, or further away? Take `run` from the first solution.
+# ```
+#
+# ````{solution} ex-board-epochs
+# :label: sol-board-epochs
+# :class: dropdown
+# ```python
+# plans = [("random", 1), ("dsvdd", 10), ("dsvdd", 50), ("dsvdd", 500)]
+# runs = pd.DataFrame(
+#     run(method, table, epochs, seed) | {"method": f"{method}, {epochs}"}
+#     for method, epochs in plans for table in TABLES for seed in range(2)
+# )
+# print(runs.pivot_table(index="unit", columns="method", values="auroc").round(2))
+# ```
+#
+# There is no single answer. After 10 epochs Deep SVDD is below the untrained network on each of the five. On `wine` and `glass` longer trainings bring it above. On `WBC`, `thyroid` and `abalone` it stays below; on `WBC` it loses from 10 to 50 epochs, on `thyroid` from 50 to 500. The loss falls all the while: it asks for small distances of *training* rows, and a network can get these by becoming indifferent to directions in which anomalies differ. The right number of epochs depends on the table, and without known anomalies nothing says what it is. (On `wine` and `glass` a seed moves the result a lot; two seeds are enough to see that, and too few for more.)
+# ````
+#
+# ```{exercise} A better floor
+# :label: ex-board-floor
+# What about the distance to the nearest neighbours in the untrained features, in place of the Mahalanobis distance? Compare both, and the nearest neighbours in the rows themselves. Which should be the floor?
+# ```
+#
+# ````{solution} ex-board-floor
+# :label: sol-board-floor
+# :class: dropdown
+# ```python
+# import numpy as np
+# import torch
+# from sklearn.preprocessing import StandardScaler
+# from adlib import KNN, RandomFeatures, data
+# from adlib.metrics import auroc
+#
+# for name in ("adbench/wine", "adbench/glass", "adbench/WBC", "thyroid", "abalone"):
+#     found = []
+#     for seed in range(5):
+#         split = data.split_rows(data.load(name), seed, balanced=False)
+#         scaler = StandardScaler().fit(split.x_train)
+#         train, test = scaler.transform(split.x_train), scaler.transform(split.x_test)
+#         floor = RandomFeatures(random_state=seed).fit(train)
+#         with torch.no_grad():
+#             seen = [floor.model_.net(torch.from_numpy(x).float()).numpy() for x in (train, test)]
+#         scores = [
+#             floor.anomaly_score(test),
+#             KNN().fit(seen[0]).anomaly_score(seen[1]),
+#             KNN().fit(train).anomaly_score(test),
+#         ]
+#         found.append([auroc(split.y_test, s) for s in scores])
+#     print(name, np.mean(found, axis=0).round(3))
+# ```
+#
+# In the features the neighbours are no better as a rule: much worse on `wine`, a little better on `glass`, about the same on the rest. The neighbours in the rows themselves are the best of the three or level with it on each table. So there are two bars, for two questions. *Did the training help?* is answered by the same network without training, and for that the features have to be those of the network. *Is a network needed?* is answered by the nearest neighbours in the rows, which is the harder bar here. A paper that clears the first has shown that it trains; only the second shows that it was worth it.
+# ````
 #
 # More epochs, on one table:
 #

@@ -511,12 +511,119 @@ left_out = [
 plots.table(pd.DataFrame(left_out))
 
 # %% [markdown]
+# ## Check yourself
+#
+# ```{quiz}
+# - question: Ten cells with one decimal have the mean 95.13, and the table prints 95.5, with one decimal as well. Can rounding be the reason?
+#   answers:
+#     - text: Yes, with ten rounded cells errors add up
+#       why: Their *sum* may be off by $10 \cdot 0.05$. The mean divides that by ten again.
+#     - text: 'No: rounding moves the mean of the cells by 0.05 at most, and the printed one by another 0.05'
+#       right: true
+#       why: That is the band of the chapter, 0.1 in all, and here the distance is 0.37.
+#     - text: 'No: a printed mean must be the mean of its printed cells'
+#       why: It is the mean of the numbers before they were rounded. A small difference is nothing to wonder at.
+#     - text: That cannot be told without the unrounded cells
+#       why: 'They are known well enough: each lies within 0.05 of its printed number.'
+# - question: A cell says 97.5 ± 3.0, a mean and a standard deviation of AUROCs over ten seeds. The sum is above 100. What follows?
+#   answers:
+#     - text: The cell is wrong, since no AUROC is above 100
+#       why: A mean plus a standard deviation is not the value of any seed. Nine seeds near 98.5 and one near 89 give such numbers.
+#     - text: Nothing by itself; a contradiction needs a spread beyond what ten numbers of this mean can have
+#       right: true
+#       why: That bound is $\sqrt{97.5 \cdot 2.5 \cdot 10/9}$, more than 16.
+#     - text: The standard deviation must be a standard error
+#       why: It may be either. The sum does not tell, and dividing by $\sqrt{10}$ is no cure for something that is not a contradiction.
+# - question: The column of a baseline is equal in two papers, in all ten classes and in all ten spreads. What does that show?
+#   answers:
+#     - text: 'That the baseline is stable: two groups got the same'
+#       why: Two runs with other seeds differ in the first decimal, and their spreads differ more. Equal digits are copied digits.
+#     - text: That one of them invented its numbers
+#       why: Quoting is good practice, if the source is named. It says nothing about how the numbers came about.
+#     - text: That there is one measurement, printed twice
+#       right: true
+#       why: So it counts once as evidence, and an error of the source is in both.
+# - question: A paper takes the best epoch by the AUROC on the test set. How is its number to be read?
+#   answers:
+#     - text: It is worthless
+#       why: It still bounds the result from above. If it is *below* a rival's honest number, that says something.
+#     - text: As an upper bound of what the method does on new data
+#       right: true
+#       why: The choice can only have helped. By how much depends on how many epochs were compared and how much they differ.
+#     - text: As it stands, since all methods of the table were treated alike
+#       why: 'They gain by different amounts: a method that fluctuates from epoch to epoch gains more from a choice.'
+# ```
+#
 # ## Exercises
 #
-# 1. Mend Table 1 of NS: `-y 'change: {"wu2021 1 | MNIST | OCSVM | avg": 95.13}'`. Which rows of this page change? Which cells would you have to change if the mean were right and one class wrong?
-# 2. Round-off alone can make a printed mean differ from the mean of the printed cells. With ten cells of one decimal, how often does it, if the mean has one decimal, too? Simulate it, then look at {numref}`fig-audit-means`.
-# 3. Fifteen classes, two decimals: how likely is it that rounding moves their mean by as much as in the row that is called *cut off* above?
-# 4. Find two columns that are *nearly* copies: `-p least 4`. Which of them are, and which are equal by chance?
+# ```{exercise} Mend a mean
+# :label: ex-audit-mend
+# One printed mean does not follow from its cells: that of the OC-SVM on MNIST in Table 1 of NS. Give it the value of its cells and run the page again. What changes, and what does not? And if the mean were right and *one class* wrong: by how much would that class be off, and which classes could it be?
+# ```
+#
+# ````{solution} ex-audit-mend
+# :label: sol-audit-mend
+# :class: dropdown
+# ```bash
+# papermill notebooks/12-paper-audit.ipynb out.ipynb -y 'change: {"wu2021 1 | MNIST | OCSVM | avg": 95.13}'
+# ```
+#
+# The page says at the top what was changed. The arrow in {numref}`fig-audit-means` and the row of the cell below it are gone, and no mean is left that does not follow. All the rest stays: no sentence, no lead and no copy rests on this mean.
+#
+# The mean is 0.41 above that of its cells. With one of ten classes wrong, that class would have to be $10 \cdot 0.41 = 4.1$ higher than printed. The digits 0, 1, 5, 6 and 7 are printed with more than 95.9, so they would come out above 100; 2, 3, 4, 8 and 9 are possible. There is a simpler explanation, though, and the column "also printed" has it: the same number, 95.54, stands in another table of the paper, as the mean of *another* row. It was probably carried to the wrong place.
+# ````
+#
+# ```{exercise} How often does rounding show?
+# :label: ex-audit-rounding
+# Ten cells and their mean, all with one decimal, all rounded correctly. How often is the printed mean *not* what the printed cells give, rounded? Guess from the typical error in the text, then simulate it, then look at {numref}`fig-audit-means` again.
+# ```
+#
+# ````{solution} ex-audit-rounding
+# :label: sol-audit-rounding
+# :class: dropdown
+# The rounding of the cells moves their mean by about $\frac{1}{10} \sqrt{10 \cdot 0.1^2 / 12} \approx 0.009$, beside steps of $0.1$ between two possible printed means. Only where the true mean lies as near as that to the edge between two steps does it matter: a few cases in a hundred.
+#
+# ```python
+# import numpy as np
+#
+# random = np.random.default_rng(0)
+# cells = random.uniform(60, 100, (100_000, 10))
+# printed, from_cells = cells.mean(1).round(1), cells.round(1).mean(1)
+# print(np.mean(abs(printed - from_cells) > 0.05 + 1e-9))
+# ```
+#
+# It is about one in thirty. So among a few dozen printed means one or two dots just outside of the grey band are what honest rounding gives; none of them would be suspicious. A dot a whole unit off is another matter if the cells have as many decimals as the mean. (In NS the cells have one and the mean has two, and the unit is that of the mean.)
+# ````
+#
+# ```{exercise} Possible and not credible
+# :label: ex-audit-cut
+# The row that is called *cut off* has fifteen cells with two decimals. Their sum is 13.03, and the printed mean is 0.86. What would the rounding errors of the cells have to come to, if 0.86 were rounded correctly? What is the most they can come to, and how likely is it?
+# ```
+#
+# ```{solution} ex-audit-cut
+# :label: sol-audit-cut
+# :class: dropdown
+# A mean that rounds to 0.86 is below 0.865, so the true sum is below $15 \cdot 0.865 = 12.975$. The printed cells sum to 13.03. Their errors must add up to more than 0.055, all in one direction. Fifteen errors of at most 0.005 can come to 0.075: it is *possible*.
+#
+# Typically they come to $\sqrt{15 \cdot 0.01^2 / 12} \approx 0.011$. So 0.055 is five standard deviations, which happens less than once in a million times. That is why the band of the worst case is not enough for a verdict and the chapter asks for three typical errors at most. That somebody dropped the digits of $0.8687$ is far more likely.
+# ```
+#
+# ```{exercise} Equal by chance
+# :label: ex-audit-chance
+# Call two columns the same when only 4 of 10 numbers are equal: `-p least 4`. Which pairs are new? Are they copies? Assume that two unrelated columns are equal in a class with probability 0.2 if they are printed in whole percent, and compute how often 4, and how often 8 of 10 are equal by chance.
+# ```
+#
+# ````{solution} ex-audit-chance
+# :label: sol-audit-chance
+# :class: dropdown
+# ```bash
+# papermill notebooks/12-paper-audit.ipynb out.ipynb -p least 4
+# ```
+#
+# The new pairs are all on Fashion-MNIST, between GEOM's Table 1 and FCDD's Table 6, and "decimals compared" is 0 for each: FCDD prints whole percent there. With $p = 0.2$ the number of equal cells is binomial; four or more of ten have a probability of 0.12, eight or more of less than 0.0001. Dozens of pairs are compared, so some with four are sure to turn up, and one with eight is not.
+#
+# Chance has a helper here. Columns of different methods on the same classes are related: what is hard for one is hard for the other. And one of the new pairs sets GEOM's OC-SVM on an autoencoder's codes beside the column that is a copy of its OC-SVM on pixels: it inherits the likeness of these two. A threshold is a compromise. Eight lets a copy have a misprint or two, and it is safe only where there are decimals to compare, or all ten are equal.
+# ````
 #
 # Run it yourself, on other baselines:
 #
