@@ -820,7 +820,7 @@ display(Markdown("\n".join(f"- {w}" for w in words)))
 #
 # Write $w = S_{\max} - S_{\min}$. An image in between enters through $\bar S$ alone: $\partial L / \partial S_i = 1 / (n w)$. The smallest score enters three times, in $\bar S$, in the numerator and in $w$: $\partial L / \partial S_{\min} = \frac{1}{w} \big( \frac{1}{n} - 1 + L \big)$. The largest enters in $\bar S$ and in $w$: $\partial L / \partial S_{\max} = \frac{1}{w} \big( \frac{1}{n} - L \big)$. In units of the others, that is $1 - n (1 - L)$ and $1 - n L$, both negative for a larger batch: descent pushes the best and the worst *up*. All sum to zero, as they must.
 #
-# With $L \approx 1/2$, each of the two takes about $n / 2 - 1$ times the push of another image. So the larger the batch, the more the training hangs on two images of it. Two of them make the batch of {ref}`ex-ns-two`: $1 - n/2 = 0$.
+# With $L \approx 1/2$, each of the two takes about $n / 2 - 1$ times the push of another image. So the larger the batch, the more the training hangs on two images of it. For $n = 2$, the batch of {ref}`ex-ns-two`, it is nothing: $2 / 2 - 1 = 0$.
 #
 # ```python
 # for n in (8, 32, 128):
