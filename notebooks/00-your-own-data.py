@@ -283,7 +283,7 @@ print("same alarms as before:", bool((flagged == alarms).all()))
 #
 # ## What could go wrong
 #
-# - **Anomalies in the training data.** The detector learns them as normal. Exercise 2 shows how much that costs here.
+# - **Anomalies in the training data.** The detector learns them as normal. {ref}`ex-own-dirty` shows how much that costs here.
 # - **Normal changes.** A new sensor, another season, other light: check the share of alarms now and then, and set the
 #   threshold again.
 # - **One column gives it away.** If a single feature separates the faults, use that feature. Look before you train.
@@ -292,12 +292,136 @@ print("same alarms as before:", bool((flagged == alarms).all()))
 # - **Tuning on test data.** If you try ten detectors and keep the one with the best AUROC, that AUROC is too good.
 #   Keep a last set of labelled rows aside.
 #
+# ## Check yourself
+#
+# ```{quiz}
+# - question: Why is the threshold set on normal rows that the detector was not trained on?
+#   answers:
+#     - text: Because the training rows may hold anomalies.
+#       why: So may the calibration rows. Being fresh does not make them clean; somebody has to look.
+#     - text: Because training rows score lower than fresh normal rows, so the threshold would be too low.
+#       right: true
+#       why: A detector has seen its training rows and is kinder to them. On fresh rows such a threshold raises more false alarms than were asked for.
+#     - text: Because the AUROC would change otherwise.
+#       why: The AUROC uses no threshold at all. It looks at the order of the scores.
+# - question: You have normal rows only, and not one labelled fault. What can you still do?
+#   answers:
+#     - text: Train a detector.
+#       right: true
+#       why: Training uses normal rows only, here and in every chapter.
+#     - text: Set a threshold with a stated rate of false alarms.
+#       right: true
+#       why: That rate is counted on normal rows alone.
+#     - text: Say what share of the faults will be found.
+#       why: That is counted on faults, and you have none.
+#     - text: Choose the detector with the best AUROC.
+#       why: An AUROC compares normal rows with faults. Without faults there is none.
+# - question: A pipeline with a scaler is fitted on the training rows. What happens to the scale of a new row?
+#   answers:
+#     - text: The row is scaled by its own mean and spread.
+#       why: Then all rows would come out with the same mean and spread, and a row that is too large in every column would look normal.
+#     - text: The scaler is fitted again on the new rows, so that they have mean 0.
+#       why: A batch of nothing but faults would then have mean 0 as well. The score of a row would depend on its neighbours.
+#     - text: It is scaled by the means and spreads of the training rows.
+#       right: true
+#       why: What counts is how far the new row lies from what was normal in training.
+# ```
+#
 # ## Exercises
 #
-# 1. Leave the scaler out of the first pipeline. Which column decides now, and what happens to the AUROC?
-# 2. Put 5 % of faulty rows into the training rows. How much does each detector lose?
-# 3. Turn half of the good drawings upside down, in training and test. Why does GEOM fail, and which rows of the table
-#    would you drop?
+# ```{exercise} Without a scaler
+# :label: ex-own-scale
+#
+# Leave the scaler out of the first pipeline. Which column decides now, and what does that do to the AUROC? Answer first, from the units in `pump_readings`, then run it.
+# ```
+#
+# ````{solution} ex-own-scale
+# :label: sol-own-scale
+# :class: dropdown
+#
+# A distance between rows adds up the squared differences of all columns. *Power* is measured in units of 400 and *speed*, the next largest, in units of 30; the two are spread alike apart from that. So the squared differences of *power* are about $(400/30)^2 \approx 178$ times those of *speed*, and far more than that for the others: *power* decides alone. Each single reading of a faulty pump is in its normal range, so *power* alone cannot find the fault.
+#
+# ```python
+# raw = OCSVM().fit(train)
+# auroc(is_faulty, raw.anomaly_score(test))
+# ```
+#
+# The AUROC drops to about one half: the detector guesses.
+# ````
+#
+# ```{exercise} Faults among the normal rows
+# :label: ex-own-dirty
+#
+# Put 5 % of faulty rows first into the training rows, then into the calibration rows. What does each do to the AUROC, to the threshold, and to the share of faults that is found?
+# ```
+#
+# ````{solution} ex-own-dirty
+# :label: sol-own-dirty
+# :class: dropdown
+#
+# ```python
+# from sklearn.base import clone
+#
+# dirty = train.copy()
+# dirty[:30] = pump_readings(30, faulty=True)
+# for name, pipeline in detectors.items():
+#     print(name, auroc(is_faulty, -clone(pipeline).fit(dirty).score_samples(test)))
+#
+# mixed = calibration.copy()
+# mixed[:15] = pump_readings(15, faulty=True)
+# raised = threshold_at(-chosen.score_samples(mixed), P.fpr)
+# print(threshold, raised, (scores["OC-SVM"][is_faulty == 1] > raised).mean())
+# ```
+#
+# Faults in the training rows make faults look normal: both detectors lost AUROC, clearly, each of the three times that we drew other faults. Faults in the calibration rows do not touch the detector, so the AUROC stays. But they score high, push the threshold up, and so fewer faults are found: with 15 of them the share fell by about a quarter, and the false alarms became fewer, too. Clean calibration rows matter as much as clean training rows.
+# ````
+#
+# ```{exercise} How many calibration rows?
+# :label: ex-own-rows
+#
+# You accept 1 % of false alarms, and want the rate that you get to be off by 0.2 percentage points, not more, as a rule. How many calibration rows do you need? What happens with 50 of them?
+# ```
+#
+# ```{solution} ex-own-rows
+# :label: sol-own-rows
+# :class: dropdown
+#
+# The rate is off by about $\sqrt{p (1 - p) / m}$. With $p = 0.01$ this is $0.002$ for $m = 0.01 \cdot 0.99 / 0.002^2 = 2475$ rows. That is many, and it does not depend on how good the detector is.
+#
+# With 50 rows, one row is already 2 %. A threshold that 1 % of them pass lies between the two largest scores, or at the largest: it rests on one or two rows, and another 50 rows would give another one. Rare alarms need many normal rows.
+# ```
+#
+# ```{exercise} Parts that lie upside down
+# :label: ex-own-half
+#
+# Turn every second drawing by 180 degrees, in training and test. What can the network of GEOM no longer tell? Which rows of the table of eight would you keep? Compare both tables for a few seeds.
+# ```
+#
+# ````{solution} ex-own-half
+# :label: sol-own-half
+# :class: dropdown
+#
+# Among the turned drawings, "as it is" and "turned by 180 degrees" look the same, and so do a quarter turn to the left and one to the right, with and without the mirror. The eight rows fall into four pairs, and nobody can tell the two of a pair apart. Keep one of each: two flips, times no turn and one quarter turn.
+#
+# ```python
+# def half_turned(x):
+#     x = x.copy()
+#     x[::2] = x[::2, :, ::-1, ::-1]
+#     return x
+#
+#
+# train_parts = half_turned(read_images(folder / "train"))
+# test_parts = np.concatenate([half_turned(good_parts), half_turned(bad_parts)])
+# table4 = transform_table(size=24, shift=0, rows=(0,), cols=(0,), turns=(0, 1))
+# for seed in range(3):
+#     for table, passes in (table8, short), (table4, 2 * short):  # equal work
+#         fitted = GEOM(table=table, net=nets.small_cnn, epochs=passes, random_state=seed)
+#         fitted.fit(train_parts)
+#         print(seed, len(table), auroc(is_bad, fitted.anomaly_score(test_parts)))
+# ```
+#
+# With all eight, the AUROC was below that of the upright drawings for each of our three seeds, by little for one of them and by a lot for another. With four it lost much less in the worst case. It was not better for every single seed, but it depended less on luck. GEOM does not fail altogether with eight rows because its score also knows *how* unsure the network is on good drawings.
+# ````
 #
 # Run this page with other settings:
 #

@@ -628,11 +628,116 @@ plots.table(pd.DataFrame(shown), 2)
 # - **Overconfidence.** The Dirichlet parameters are fitted on the training images, on which the network is surer of itself than on new ones. Compare the two scores at `-p n_train 200`.
 # - **A high score is not a picture of a digit.** Without regularisers the ascent finds patterns that please this one network.
 #
+# ## Check yourself
+#
+# ```{quiz}
+# - question: The classifier tells the two transformations apart without a mistake, on the normal digit and on the anomalies. What is the AUROC of the simple score?
+#   answers:
+#     - text: Close to 1, since the classifier is perfect.
+#       why: A good classifier is not the aim. The score compares images, and here all images get the same one.
+#     - text: About one half.
+#       right: true
+#       why: All images have a score near 1, so nothing sets the anomalies apart. The classifier has to fail on them, and on them only.
+#     - text: Close to 0.
+#       why: That would need anomalies that look more normal than the normal digit.
+# - question: What does the Dirichlet score ask of the answers of the classifier?
+#   answers:
+#     - text: Whether they are right.
+#       why: That is the simple score. If the normal class makes the classifier unsure, an unsure answer counts as normal here.
+#     - text: Whether they are confident.
+#       why: Confidence alone is neither good nor bad. It depends on what the classifier says about normal images.
+#     - text: Whether they look like the answers for normal images.
+#       right: true
+#       why: The parameters of the distributions are fitted to the answers on the training images, right or wrong.
+# - question: One run has an AUROC close to the printed one. The paper names neither network nor epochs nor score. What does the run show?
+#   answers:
+#     - text: That the paper was reproduced.
+#       why: The protocol is not known, so there is nothing to repeat. Other choices may come as close.
+#     - text: That the choices of this run are those of the authors.
+#       why: Several sets of choices can agree with the same three numbers.
+#     - text: That such a number can come out, and little more.
+#       right: true
+#       why: It takes several seeds and several choices to see what the number depends on. The order of the experiments is the stronger evidence.
+# ```
+#
 # ## Exercises
 #
-# 1. Predict, then run: which digits are like the 8, so that a flip says little about them? Try `-p normal_digit 0`, then `1`.
-# 2. A left-right flip turns the digit 8 into an 8. Which *shift axis* would help least for a digit that is a vertical bar, and why? Test it with the digit 1.
-# 3. Swap the small network for `wrn_10_1` (slower) and compare the order of the three experiments with the paper's order. What does the larger network see in an 8?
+# ```{exercise} Its own mirror image
+# :label: ex-geom-mirror
+#
+# Suppose that an image is exactly its own mirror image, $T_1(x) = x$. What is its simple score with the two transformations "as it is" and "flipped"? Does it depend on the classifier?
+# ```
+#
+# ```{solution} ex-geom-mirror
+# :label: sol-geom-mirror
+# :class: dropdown
+#
+# The classifier sees the same image twice, so it gives the same answer twice: $y(T_0(x)) = y(T_1(x)) = (p, 1 - p)$. The simple score is the mean of the probabilities of the two right answers, $(p + 1 - p) / 2 = 1/2$, whatever $p$ is, and so whatever the classifier is. More training cannot change that.
+#
+# Many real 8s are nearly mirror images of themselves, hence the peak near 0.5 in {numref}`fig-geom-scores`. The Dirichlet score does depend on $p$. But a classifier that was trained on such images has learned to say $p = 1/2$.
+# ```
+#
+# ```{exercise} An unsure normal class
+# :label: ex-geom-unsure
+#
+# In the table of made-up answers, the Dirichlet parameters were $(9, 1)$ and $(1, 9)$. Which of the three images is the most normal with $(5, 5)$ for both transformations? And with $(1, 1)$? Work it out from {eq}`geom-dirichlet`, then check.
+# ```
+#
+# ````{solution} ex-geom-unsure
+# :label: sol-geom-unsure
+# :class: dropdown
+#
+# With $\alpha_i = (5, 5)$ each answer $(p, 1 - p)$ contributes $4 \log p + 4 \log (1 - p) = 4 \log\, p (1 - p)$. The product $p (1 - p)$ is largest at $p = 1/2$. So the *unsure* image is the most normal one, and the two confident ones tie, right or wrong: this is what parameters look like when the normal class leaves the classifier unsure. With $\alpha_i = (1, 1)$ all weights $\alpha_{ij} - 1$ are 0, and so is every score: a uniform distribution finds everything equally normal.
+#
+# ```python
+# for value in (5.0, 1.0):
+#     print(dirichlet_score(answers, torch.full((2, 2), value)))
+# ```
+# ````
+#
+# ```{exercise} What a flip finds
+# :label: ex-geom-flip
+#
+# Take 3s as anomalies, and train with flips on 0, 1, 7 and 8 in turn. Rank the four by the AUROC that you expect, then run it. Print the mean simple score of the normal digit and of the 3s as well: where the AUROC is low, which of the two is to blame?
+# ```
+#
+# ````{solution} ex-geom-flip
+# :label: sol-geom-flip
+# :class: dropdown
+#
+# ```python
+# from adlib import GEOM, data, nets
+# from adlib.geom import transform_table
+# from adlib.metrics import auroc
+#
+# ds = data.load("mnist")
+# flip = transform_table(28, 0, rows=(0,), cols=(0,), turns=(0,))
+# settings = {"table": flip, "net": nets.small_cnn, "epochs": 5, "score": "simple"}
+# for normal in (0, 1, 7, 8):
+#     split = data.one_vs_rest(ds, normal, anomaly=3)
+#     detector = GEOM(**settings).fit(split.x_train[:500])
+#     n = -detector.anomaly_score(split.x_test)
+#     means = [n[split.y_test == kind].mean() for kind in (0, 1)]
+#     print(normal, auroc(split.y_test, -n), means)
+# ```
+#
+# For both seeds that we tried, 0 came out far ahead, 1 and 8 in the middle, and 7 little better than guessing. If you expected 0 and 1 at the end, as they are nearly symmetric: handwriting leans, and so the classifier can tell a mirrored 0 or 1 more often than one would think. And the 7 is not hard: its flips are told about as well as those of the 0. But so are the flips of the 3s, probably because a 3 is open to the left as a 7 is. With the 0 as normal digit, the mean of the 3s is below one half: what was learned on 0s is misleading on 3s. A low AUROC can have two causes, and here it is the anomalies that are too easy.
+# ````
+#
+# ```{exercise} Along the bar and across it
+# :label: ex-geom-bar
+#
+# The digit 1 is a vertical bar. Let 3s be the anomalies, and the transformation a shift by 7 pixels: along the bar, or across it. Which finds the 3s better, and why? Check with the page itself: `-p normal_digit 1 -p shift_axis rows`, then `columns`.
+# ```
+#
+# ````{solution} ex-geom-bar
+# :label: sol-geom-bar
+# :class: dropdown
+#
+# `rows` shifts up and down, along the bar. It is tempting to say that a bar which slides along itself looks unchanged. But it has two ends, and a 1 stands in the middle of its frame: the classifier tells both shifts on 1s about as well. What differs is the 3s. A 3 fills the same rows as a 1, with a top and a bottom in the same places, so a shift along the bar moves its ends in the same way and is told just as well. Across, a 1 is a narrow line whose place tells the shift, while a 3 is broad and reaches to both sides.
+#
+# In short runs (500 images, 5 epochs, unpadded images, simple score) the AUROC along the bar was close to one half for both seeds, and across it clearly above, though far from 1. What matters is not how well a transformation shows, but how differently it shows.
+# ````
 #
 # Run it yourself, from the root of the repository or any other folder:
 #

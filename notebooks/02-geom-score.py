@@ -781,11 +781,112 @@ plots.table(pd.DataFrame(shown), 1)
 # - **Few test images.** With 400 test images, some 40 of them normal, an AUROC of 0.9 has a standard error of about 0.03, whatever the seeds say.
 # - **Data that are turned already.** If normal images come in every direction, the question "which way was it turned?" has no answer.
 #
+# ## Check yourself
+#
+# ```{quiz}
+# - question: The Dirichlet score of an *untrained* network has an AUROC far above one half. What follows?
+#   answers:
+#     - text: The network was trained by mistake.
+#       why: Its learning rate is practically zero, so its weights are what chance made them.
+#     - text: Random features of an image, with a model of how they are spread on the normal class, can make a detector.
+#       right: true
+#       why: The fit has seen normal images even if the network has learned nothing. What learning adds is the gap to this number.
+#     - text: The Dirichlet score is wrong.
+#       why: It does what it is meant to do. The mistake would be to take its AUROC for what was learned about transformations.
+# - question: The OC-SVM gets two settings that were chosen by the AUROC on the test images. What is its number good for?
+#   answers:
+#     - text: It says what an OC-SVM reaches in use.
+#       why: In use nobody has labelled test images to choose by, so the number is too good.
+#     - text: It bounds from above what these settings can give.
+#       right: true
+#       why: No other choice from the same grid is better on these images. If a method beats even that, it says something; if not, the comparison is not fair to the method.
+#     - text: Nothing, such numbers should not be printed.
+#       why: Labelled as an oracle, it is an upper bound, and next to a fixed rule it shows what the choice is worth.
+# - question: Normal images come in all four quarter turns, each as often. What can a classifier of turns learn on them?
+#   answers:
+#     - text: Nothing. Whatever it says, it is right one time in four.
+#       right: true
+#       why: Turning an image that was already turned at random gives just another image turned at random. The question has no answer.
+#     - text: To tell turns as before, with more training.
+#       why: The turned images are spread exactly alike for all four answers, so no training can separate them.
+#     - text: To tell turns of anomalies only.
+#       why: It never sees an anomaly, and on normal images there is nothing to learn from.
+# ```
+#
 # ## Exercises
 #
-# 1. Before you look: which class of Fashion-MNIST should be hardest for GEOM, and why? Run it with `-y 'classes: [6]'`.
-# 2. The Dirichlet score takes logarithms *and* weighs all answers. From the table of this page, which of the two matters more? Does that hold with `-p network wrn_10_1`?
-# 3. How few training images does the Dirichlet fit need? It has 72 parameters for each transformation. Try `-p n_train 50`.
+# ```{exercise} Answers that ignore the question
+# :label: ex-72-ignore
+#
+# A network gives the same 72 probabilities $q(x)$ whichever of the 72 transformations was applied to $x$. What is the simple score of $x$? What AUROC does it have? Can the Dirichlet score do better?
+# ```
+#
+# ```{solution} ex-72-ignore
+# :label: sol-72-ignore
+# :class: dropdown
+#
+# The simple score adds up the probabilities of the right answers, one for each transformation: $\frac{1}{72} \sum_j q_j(x) = \frac{1}{72}$, since probabilities sum to 1. That holds for every image, normal or not. All scores are equal, and the AUROC is one half.
+#
+# The Dirichlet score is $\sum_{i,j} (\alpha_{ij} - 1) \log q_j(x)$. It changes with $q(x)$, so it can tell images apart as soon as $q$ depends on the image at all, even if it says nothing about transformations. An untrained network is close to that case. This is why the chapter looks at how its simple score behaves, and does not take a good Dirichlet score for a proof of learning.
+# ```
+#
+# ```{exercise} The hardest class
+# :label: ex-72-shirt
+#
+# Before you look: which class of Fashion-MNIST should be hardest for GEOM, and because of which other classes? Take the AUROC against each other class by itself. Is any of them below one half?
+# ```
+#
+# ````{solution} ex-72-shirt
+# :label: sol-72-shirt
+# :class: dropdown
+#
+# The shirt, class 6. A T-shirt, a pullover and a coat have the same outline as a shirt: two sleeves, a collar at the top, left and right alike. Which way such a piece was turned or shifted shows in its outline, so a network that learned it on shirts knows it on coats as well.
+#
+# ```python
+# from adlib import GEOM, data, nets
+# from adlib.metrics import auroc
+#
+# ds = data.load("fashion_mnist")
+# split = data.one_vs_rest(ds, 6)
+# detector = GEOM(net=nets.small_cnn, epochs=1).fit(data.pad(split.x_train[:150], 32))
+# scores = detector.anomaly_score(data.pad(split.x_test[:500], 32))
+# labels = ds.y_test[:500]
+# for other in (0, 1, 2, 3, 4, 5, 7, 8, 9):
+#     two = (labels == 6) | (labels == other)
+#     print(ds.classes[other], auroc(labels[two] != 6, scores[two]))
+# ```
+#
+# For both seeds that we tried, shoes and bags were separated nearly perfectly and trousers well. Against the pullover the AUROC was a little above one half, against the T-shirt and the coat a little *below*: these look more normal than the shirts do, since a shirt varies more than they do. The mean over all classes hides that. To see it on the page, run `-y 'classes: [6]'`.
+# ````
+#
+# ```{exercise} Few images for many parameters
+# :label: ex-72-fit
+#
+# The fit has 72 parameters for each transformation. How few images does it need? Train on 100 shirts, then fit with the answers on 3, 5, 20 and 100 of them, and with those on images that the network has not seen. Explain what you find from {eq}`geom-fixed-point`.
+# ```
+#
+# ````{solution} ex-72-fit
+# :label: sol-72-fit
+# :class: dropdown
+#
+# ```python
+# import torch
+#
+# from adlib.geom import dirichlet_mle, dirichlet_score
+#
+# images = data.pad(split.x_train[:400], 32)
+# detector = GEOM(net=nets.small_cnn, epochs=1).fit(images[:100])
+# asked = detector.log_softmax(data.pad(split.x_test[:500], 32)).double()
+# answers = detector.log_softmax(images).double()
+# for n in (3, 5, 20, 100):
+#     for rows in (answers[:n], answers[100 : 100 + n]):  # seen, not seen
+#         alpha = torch.stack([dirichlet_mle(rows[:, i]) for i in range(72)])
+#         s = -dirichlet_score(asked, alpha).numpy()
+#         print(n, auroc(split.y_test[:500], s))
+# ```
+#
+# It hardly matters: with 3 or 5 images the AUROC moved by a few hundredths from that with 100, in either direction, and from 20 on by next to nothing. {eq}`geom-fixed-point` shows why: the data enter only as the 72 *means* of $\log y_j$. There are no pairs of answers to learn, as a covariance matrix would need. And where few images make the fit too narrow, the sum of a row's $\alpha_{ij}$ comes out too large, which stretches the score more than it changes its order.
+# ````
 #
 # Run it yourself, on other classes:
 #

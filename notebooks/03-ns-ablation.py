@@ -742,11 +742,109 @@ display(Markdown("\n".join(f"- {w}" for w in words)))
 # - **Scaling at test time by the batch.** Minimum and maximum of a *test* batch would let each image's score depend on its neighbours. The class has no way to do that.
 # - **The best epoch.** Without labels for the test images nobody knows which epoch that is.
 #
+# ## Check yourself
+#
+# ```{quiz}
+# - question: A detector's scores are divided by 10 and shifted by 3, with the same two numbers for all images. What happens to its AUROC?
+#   answers:
+#     - text: It falls, since the scores lie closer together.
+#       why: How far apart two scores lie does not matter, only which is larger.
+#     - text: It stays.
+#       right: true
+#       why: The order of the images is the same, and the AUROC looks at nothing else.
+#     - text: It depends on the images.
+#       why: It would if each batch had numbers of its own. With the same two for all, it cannot change.
+# - question: Why can the count of weights that are not zero not guide the training?
+#   answers:
+#     - text: Its factor of 0.00001 is too small.
+#       why: A larger factor would change nothing, because the gradient is zero.
+#     - text: Its derivative is zero wherever there is one.
+#       right: true
+#       why: A weight that moves a little stays different from zero, so the count stays, and gradient descent feels nothing.
+#     - text: Most weights are zero anyway.
+#       why: Hardly any weight of a trained network is exactly zero.
+# - question: The gradient runs through the minimum and the maximum of the batch. Which of these can the loss still ask for?
+#   answers:
+#     - text: That all scores of the batch become small.
+#       why: Adding a constant to all scores leaves the loss as it is, so there is no such pressure.
+#     - text: That most scores lie close to the smallest of the batch.
+#       right: true
+#       why: The loss is the mean place between smallest and largest. It is low when most images are near the smallest.
+#     - text: That the largest lies far above the others.
+#       right: true
+#       why: That pushes the place of all others towards 0. It is why the worst image of the batch is pushed up.
+#     - text: That the best image of the batch is drawn better.
+#       why: The smallest score is pushed up, not down. It is the zero of the scale, and a higher zero brings the others closer to it.
+# - question: Error and novelty score are added with equal weights. Which of them orders the images?
+#   answers:
+#     - text: The one with the larger mean.
+#       why: A constant part of a score moves all images alike. The mean drops out.
+#     - text: Both alike, since the weights are equal.
+#       why: Only if they vary alike. Weights say nothing without the spread of what they multiply.
+#     - text: The one that varies more from image to image.
+#       right: true
+#       why: Differences between images make the order. The table of the four facts shows the standard deviations for this reason.
+# ```
+#
 # ## Exercises
 #
-# 1. A batch of two images, normalized through minimum and maximum: what is the loss, and what is its gradient? Check with {py:func}`adlib.ns.minmax_normalize`.
-# 2. Does the batch size matter for *through*? Predict from {numref}`fig-ns-gradient`, then try `-p batch_size 8` and `-p batch_size 128`.
-# 3. Weigh the parts anew: `-p lam1 0.05`. Which of *error alone* and *novelty alone* carries the sum now?
+# ```{exercise} A batch of two
+# :label: ex-ns-two
+#
+# A batch of two images, normalized through minimum and maximum: what is the loss, and what is its gradient? And with the minimum and maximum detached? Check with {py:func}`adlib.ns.minmax_normalize`.
+# ```
+#
+# ````{solution} ex-ns-two
+# :label: sol-ns-two
+# :class: dropdown
+#
+# The smaller score becomes 0, the larger 1, whatever they are. The mean is $1/2$ always, so through minimum and maximum the gradient is zero: a batch of two teaches nothing. Detached, each score has the derivative $\frac{1}{2} \cdot \frac{1}{S_{\max} - S_{\min}}$. For scores of 0.2 and 0.7 that is $\frac{1}{2 \cdot 0.5} = 1$ for both.
+#
+# ```python
+# for detach in (False, True):
+#     s = torch.tensor([0.2, 0.7], requires_grad=True)
+#     minmax_normalize(s, detach).mean().backward()
+#     print(detach, s.grad)
+# ```
+# ````
+#
+# ```{exercise} The push on the best and the worst
+# :label: ex-ns-push
+#
+# A batch of $n$ images has the loss $L = (\bar S - S_{\min}) / (S_{\max} - S_{\min})$, with the gradient through minimum and maximum. How hard is the best image pushed, and how hard the worst, compared with one of the others? What does a larger batch do?
+# ```
+#
+# ````{solution} ex-ns-push
+# :label: sol-ns-push
+# :class: dropdown
+#
+# Write $w = S_{\max} - S_{\min}$. An image in between enters through $\bar S$ alone: $\partial L / \partial S_i = 1 / (n w)$. The smallest score enters three times, in $\bar S$, in the numerator and in $w$: $\partial L / \partial S_{\min} = \frac{1}{w} \big( \frac{1}{n} - 1 + L \big)$. The largest enters in $\bar S$ and in $w$: $\partial L / \partial S_{\max} = \frac{1}{w} \big( \frac{1}{n} - L \big)$. In units of the others, that is $1 - n (1 - L)$ and $1 - n L$, both negative for a larger batch: descent pushes the best and the worst *up*. All sum to zero, as they must.
+#
+# With $L \approx 1/2$, each of the two takes about $n / 2 - 1$ times the push of another image. So the larger the batch, the more the training hangs on two images of it. For $n = 2$, the batch of {ref}`ex-ns-two`, it is nothing: $2 / 2 - 1 = 0$.
+#
+# ```python
+# for n in (8, 32, 128):
+#     s = torch.randn(n).requires_grad_()
+#     minmax_normalize(s, detach=False).mean().backward()
+#     order = s.argsort()
+#     print(n, s.grad[order[[0, -1]]] / s.grad[order[n // 2]])
+# ```
+# ````
+#
+# ```{exercise} Weigh the parts anew
+# :label: ex-ns-weigh
+#
+# Run the page on one digit with less data, `-y 'classes: [3]' -p n_train 200 -p epochs 5`, once as it is and once with `-p lam1 0.05`. Which of *error alone* and *novelty alone* carries the sum in the row *+ NS, detached*? Explain it by the standard deviations in the table of the four facts.
+# ```
+#
+# ```{solution} ex-ns-weigh
+# :label: sol-ns-weigh
+# :class: dropdown
+#
+# With $\lambda_1 = 0.5$ the two parts vary by about the same amount, and the sum is better than either: it beats the autoencoder for both seeds. With $\lambda_1 = 0.05$ the standard deviations of the parts are much as before, but the error now counts 19 times as much as the novelty score, since $0.95 / 0.05 = 19$. The AUROC of the sum comes down to near that of the error, and the advantage over the autoencoder is gone.
+#
+# The surprise is *novelty alone*. It is as good as before, a little better even, and the sum makes no use of it. The weight in a sum decides how much a part is heard, not how much it knows. Scaling both parts to equal spread before adding them would be a choice that $\lambda_1$ does not make.
+# ```
 #
 # Run it yourself, on other digits:
 #

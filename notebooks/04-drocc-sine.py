@@ -596,11 +596,99 @@ plots.table(gains, 1)
 # - **The dimension.** In 3,072 dimensions random negatives are far from the data in nearly every direction, and most of them are easy to tell. What a negative then teaches is that noise is anomalous.
 # - **Density.** The logit compares the density of the data with that of the negatives. Where normal points are rare and the shells of their neighbours overlap, negatives outweigh them and they are called anomalous. A hole in the data that is narrower than the radius gets no negatives of its own and is left to the network.
 #
+# ## Check yourself
+#
+# ```{quiz}
+# - question: Each negative keeps a distance of $r$ from its own training point. Can it lie on the curve of the normal data all the same?
+#   answers:
+#     - text: No, the shell rules it out.
+#       why: The shell keeps it away from one point, its own. The curve goes on.
+#     - text: Yes, the curve runs on through the shell, and the ascent climbs towards it.
+#       right: true
+#       why: A neighbour at a distance between $r$ and $\gamma r$ along the curve lies in the shell, and looks normal to the classifier.
+#     - text: Only if the radius is larger than the curve.
+#       why: The radius has to be smaller than that. If all of the curve lies within $r$ of a point, none of it is in the shell of that point.
+# - question: An ascent takes 50 steps of length 0.001 in a shell of radius 8. What can it do?
+#   answers:
+#     - text: Find the points that fool the classifier most.
+#       why: It moves by 0.05 at most, which is less than a hundredth of the radius. The direction stays what chance made it.
+#     - text: Next to nothing. The negatives stay nearly where they were drawn.
+#       right: true
+#       why: The reach is 50 times 0.001 over 8, about 0.006, so the direction turns by less than half a degree.
+#     - text: Whatever is needed, 50 steps are many.
+#       why: What counts is the number of steps times their length, against the radius.
+# - question: On the sine wave, the distance to the nearest training point is at least as good as every trained method. Why is that no surprise?
+#   answers:
+#     - text: The curve is sampled densely and without noise, so distance to the data is distance to the curve.
+#       right: true
+#       why: This is the assumption behind DROCC, used without a network. With noise, or in many columns that say nothing, it is another matter.
+#     - text: The nearest neighbour was tuned on the test points.
+#       why: It has one setting, one neighbour, and nothing was tuned.
+#     - text: Deep methods are always worse on few dimensions.
+#       why: Nothing of that kind follows from one example. Here the plain distance happens to be the right answer.
+# ```
+#
 # ## Exercises
 #
-# 1. Take `-y 'displacements: [0.05, 0.1, 0.2]'`. Which method still sees the points, and why that one?
-# 2. With a radius of 0.1 and random negatives (`-p radius 0.1 -p ascent_steps 0`), which points of the plane has the network never seen? Predict the picture, then look.
-# 3. The ascent climbs towards points called normal. Why does it not simply run to the training points? Which of the two ends of {eq}`drocc-shell` stops it?
+# ```{exercise} What stops the climb?
+# :label: ex-shell-stop
+#
+# The ascent climbs towards points called normal. The most normal points of all are the training points. Why does it not simply run to them? Which of the two ends of {eq}`drocc-shell` stops it, and which points are not protected by that?
+# ```
+#
+# ```{solution} ex-shell-stop
+# :label: sol-shell-stop
+# :class: dropdown
+#
+# The inner end. After each step, a negative that has come nearer than $r$ to its own point $x_i$ is put back to the distance $r$. The outer end only keeps it from running away, to where the classifier knows nothing.
+#
+# What is protected is $x_i$ alone. Another training point at a distance between $r$ and $\gamma r$ from $x_i$ may be reached, or the curve between two of them. Eq. 1 of the paper would forbid that, and is given up because the distance to all training points is dear to compute.
+# ```
+#
+# ```{exercise} Half a standard deviation each
+# :label: ex-shell-half
+#
+# Columns have standard deviation 1, and a negative is a random direction of length $r = \sqrt d / 2$. How much does it move a single column, typically? What does such a negative look like, for $d = 2$, and for an image with $d = 3072$? Which of the two is hard to tell from the data?
+# ```
+#
+# ```{solution} ex-shell-half
+# :label: sol-shell-half
+# :class: dropdown
+#
+# The squares of the moves sum to $r^2 = d / 4$, so their mean is $1/4$: a column is moved by half a standard deviation, whatever $d$ is. That is what the choice $\sqrt d / 2$ is for.
+#
+# In the plane, half a standard deviation in two columns is a point nearby, and may well lie on the curve. In an image it is independent noise of half a standard deviation on every pixel. Each pixel says little, but there are 3,072 of them, and neighbouring pixels of an image are alike, while noise is not: anything that compares neighbours tells the two apart. So in many dimensions random negatives are easy, and what they teach is that noise is anomalous. A change of one object in the picture is a different direction, which random ones practically never take.
+# ```
+#
+# ```{exercise} Closer than the shell
+# :label: ex-shell-close
+#
+# Displace the points by much less than the radius: `-y 'displacements: [0.05, 0.1, 0.2]' -p seeds 2 -p n_images 50`. No negative is nearer than $r \approx 0.71$ to its own point. Will DROCC see points at a distance of 0.1? Which methods will?
+# ```
+#
+# ```{solution} ex-shell-close
+# :label: sol-shell-close
+# :class: dropdown
+#
+# DROCC sees them: in our run its AUROC was nearly perfect at 0.1, still far from guessing at 0.05, and it made no difference whether the negatives were searched or random. The nearest neighbour missed nothing. Deep SVDD was better than guessing by little at 0.05 and by more at 0.2, the OC-SVM hardly at all.
+#
+# A negative of one point is near the curve somewhere else, as in {numref}`fig-drocc-distance`. Together, the shells of all points fill the plane on both sides of the curve, and cover the curve itself as well. On the curve, the data outweigh the negatives; right beside it there are only negatives. So the logit drops there, and a drop is all that an AUROC needs. The OC-SVM's kernel has a width of about the spread of the data, which is far too smooth for a tenth of it.
+# ```
+#
+# ```{exercise} Where no negative ever was
+# :label: ex-shell-unseen
+#
+# With a radius of 0.1, which parts of the plane has the network never seen? Predict {numref}`fig-drocc-data` and the AUROC at $v = 1$ and $2$, then look: `-p radius 0.1 -p ascent_steps 0 -p n 300 -p epochs 60 -p seeds 2 -p n_images 40 -y 'radii: [0.1, 0.7]'`.
+# ```
+#
+# ```{solution} ex-shell-unseen
+# :label: sol-shell-unseen
+# :class: dropdown
+#
+# Negatives lie within $\gamma r = 0.2$ of a training point. Nearly all of the plane is farther from the curve than that, and there is no datum and no negative there: the loss says nothing about it.
+#
+# One might expect chance to decide there. In our run it did not: all of the picture beyond a narrow band was called anomalous, and the AUROC at 1 and 2 was perfect for both seeds. The network is piecewise linear: where it has no data it goes on with the slope that it had farther in, and that points down on all sides of the band. The band itself is ragged and bulges on the inner side of the bends. At $v = 0.2$ the AUROC was a little lower than farther out. A network of another kind may go on in another way: that the rest of the plane comes out right is luck of the architecture, not a result of the loss.
+# ```
 #
 # Run it yourself, with fewer points:
 #

@@ -407,11 +407,101 @@ plots.table(leads, 2)
 # - **Few anomalies.** Abalone has 29: one more or less among those called so moves F1 by 0.03.
 # - **Numbers that travel.** The same method has other numbers on the same table in the next paper, since the split, the scaling or the positive class changed on the way.
 #
+# ## Check yourself
+#
+# ```{quiz}
+# - question: Paper A reports an F1 of 0.78 and paper B one of 0.60 on the same table. What do you need to know before you compare?
+#   answers:
+#     - text: Which class is the positive one.
+#       right: true
+#       why: The F1 of the anomalies and the F1 of the normal rows are different numbers.
+#     - text: What share of the test rows is anomalous.
+#       right: true
+#       why: It decides what chance alone reaches, and often where the threshold lies.
+#     - text: How many rows are called anomalous.
+#       right: true
+#       why: It can cap the F1 below 1, even for perfect scores.
+#     - text: Nothing. F1 is F1.
+#       why: With other positives, shares and thresholds, the same scores can have an F1 of 0.77 in one protocol and of 1 in the other.
+# - question: In the protocol of DROCC's code, scores without any information reach an F1 of about 0.62. Why so much?
+#   answers:
+#     - text: Because F1 is always at least one half.
+#       why: In the other protocol the same scores have an F1 of about the share of anomalies, which can be a few percent.
+#     - text: Because the positive class is the normal one, and 80 % of the rows are called positive.
+#       right: true
+#       why: Half of the test rows are normal, so precision is one half, and recall is 0.8 without any skill.
+#     - text: Because the best epoch is chosen on the test set.
+#       why: That adds to it, but 0.62 is what blind scores have at any epoch.
+# - question: An F1 needs a threshold. Where may it come from, in use?
+#   answers:
+#     - text: From the share of anomalies among the test rows.
+#       why: Whoever knows that share has labels already. Both protocols use it or something like it.
+#     - text: From the epoch with the best F1.
+#       why: That is a choice made with the labels of the test rows, an oracle.
+#     - text: From held-out normal rows and a rate of false alarms.
+#       right: true
+#       why: That needs no anomaly at all.
+# ```
+#
 # ## Exercises
 #
-# 1. What would DROCC's F1 be at best if 50 % of the test rows were called anomalous? And by chance? Check with {py:func}`adlib.metrics.f1_at_ratio`.
-# 2. {numref}`fig-drocc-f1` is made of normal distributions. Which other scores have the same AUROC and a lower GOAD's F1? Make some.
-# 3. Which method is best on thyroid by AUROC? How much of its lead is left in DROCC's F1? Why can a ranking that is far from perfect reach the best possible F1 there?
+# ```{exercise} Half of the rows
+# :label: ex-f1-half
+#
+# What would DROCC's F1 be at best, and by chance, if 50 % of the test rows were called anomalous instead of 20 %? Derive both, then check with {py:func}`adlib.metrics.f1_at_ratio`.
+# ```
+#
+# ````{solution} ex-f1-half
+# :label: sol-f1-half
+# :class: dropdown
+#
+# Half of the test rows are normal, and now half are called normal. With perfect scores these are the same rows: $p = \rho = 1$, F1 is 1. Blind scores find half of the normal rows, and half of those called normal are: $p = \rho = 1/2$, F1 is $1/2$. So the span between chance and the best grows from $0.77 - 0.62$ to $1 - 0.5$, more than three times as wide.
+#
+# ```python
+# y = np.repeat([0, 1], 93)
+# rng = np.random.default_rng(0)
+# blind = [f1_at_ratio(y, rng.random(186), 0.5, "normal") for _ in range(500)]
+# print(f1_at_ratio(y, y + rng.random(186), 0.5, "normal"), np.mean(blind))
+# ```
+# ````
+#
+# ```{exercise} One AUROC, two F1 scores
+# :label: ex-f1-auroc
+#
+# {numref}`fig-drocc-f1` is made of normal distributions. Make two sets of scores with the same AUROC of about 0.9 on 1,000 normal rows and 50 anomalies, one with a GOAD's F1 of 0, the other with one of 0.8.
+# ```
+#
+# ````{solution} ex-f1-auroc
+# :label: sol-f1-auroc
+# :class: dropdown
+#
+# The AUROC is the mean, over the anomalies, of the share of normal rows below. GOAD's F1 asks something else: how many of the 50 highest scores are anomalies. Put *all* anomalies just above 90 % of the normal rows: the AUROC is 0.9, and 100 normal rows lie above them, so none is among the first 50. Or put 40 of the 50 above everything and 10 in the middle: $0.8 \cdot 1 + 0.2 \cdot 0.5 = 0.9$, and 40 of the first 50 are anomalies, F1 is 0.8.
+#
+# ```python
+# normal, tiny = np.arange(1000) / 1000, np.arange(50) * 1e-6  # no ties
+# y = np.repeat([0, 1], [1000, 50])
+# together = 0.9 + tiny
+# apart = np.where(np.arange(50) < 40, 2.0, 0.5) + tiny
+# for anomalies in (together, apart):
+#     s = np.concatenate([normal, anomalies])
+#     print(auroc(y, s), f1_at_ratio(y, s, y.mean(), "anomaly"))
+# ```
+# ````
+#
+# ```{exercise} The best possible, with a bad ranking
+# :label: ex-f1-worst
+#
+# By DROCC's F1, how bad may a ranking be and still reach the best possible value? Find the lowest AUROC. Then look at thyroid, `-y 'tables: [thyroid]' -p seeds 1 -p epochs 10`: which methods reach the best value, and how far apart are they by AUROC?
+# ```
+#
+# ```{solution} ex-f1-worst
+# :label: sol-f1-worst
+# :class: dropdown
+#
+# Half of the test rows are anomalies, and the 20 % with the highest scores are called so. The F1 is the best possible as soon as all of *these* are anomalies, which are 40 % of the anomalies. Where the other 60 % lie does not matter: they are called normal in any case. In the worst case they lie below all normal rows. Then 40 % of the anomalies are above every normal row and 60 % above none, so the AUROC is 0.4: below guessing, with the best F1 that there is.
+#
+# On thyroid, in the run above, more than half of the methods have the best value to two digits, and the others miss it by a hundredth or two. By AUROC (over both splits) the same methods lie far apart, and the last of them, GOAD, is among those with the best possible F1. The isolation forest leads by AUROC; nothing of its lead is left in DROCC's F1.
+# ```
 #
 # Run it yourself, on one table, with more epochs:
 #

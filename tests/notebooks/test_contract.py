@@ -122,6 +122,18 @@ def test_claims_that_a_chapter_shows_exist(slug):
     assert set(shown) <= {claim.id for claim in claims.load()} | {slug}
 
 
+def test_it_ends_with_a_quiz_and_with_exercises_that_have_their_solutions(notebook):
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    before, exercises = text.split("\n## Exercises\n")
+    check = before.split("\n## Check yourself\n")[1]
+    (quiz,) = re.findall(r"^```\{quiz\}\n(.*?)^```$", check, re.M | re.S)
+    assert 2 <= quiz.count("- question: ") <= 4
+    labels = re.findall(r"^`+\{exercise\} \S.*\n:label: (ex-\S+)$", exercises, re.M)
+    solutions = re.findall(r"^`+\{solution\} (\S+)\n:label: (\S+)\n:class: dropdown$", exercises, re.M)
+    assert 3 <= len(set(labels)) == exercises.count("{exercise}") == exercises.count("{solution}")
+    assert solutions == [(label, label.replace("ex-", "sol-", 1)) for label in labels]
+
+
 def test_the_last_cell_records_under_the_name_of_the_chapter(slug, notebook):
     last = notebook.cells[-1]
     assert last.cell_type == "code" and "remove-cell" in last.metadata.get("tags", [])
