@@ -66,10 +66,11 @@ others = pixels[labels != digit][::5]  # the anomalies
 
 def checked(value, shape, what):
     """`value` as an array of numbers of that shape; the checks use it, and stop with a sentence if it is not one."""
-    assert value is not None and value is not ..., f"{what} has no answer yet: there should be numbers, shape {shape}"
+    wanted = f"numbers of shape {shape}" if shape else "one number"
+    assert value is not None and value is not ..., f"{what} has no answer yet, should be {wanted}"
     array = np.asarray(value)
-    assert array.dtype.kind in "biuf", f"{what} should be numbers, it is of type {type(value).__name__}"
-    assert array.shape == shape, f"{what} should have the shape {shape}, it has {array.shape}"
+    assert array.dtype.kind in "biuf", f"{what} should be {wanted}, is of type {type(value).__name__}"
+    assert array.shape == shape, f"{what} should be {wanted}, has the shape {array.shape}"
     return array
 
 
@@ -316,7 +317,7 @@ def all_views(images, table):
 
 # %% tags=["test"] name="q3-one-image" points=1
 image = np.array([[[[10, 20], [30, 40]]]])
-views = checked(all_views(image, np.array([[0, 1, 2, 3], [1, 3, 0, 2]])), (1, 2, 1, 2, 2), "two views of one image")
+views = checked(all_views(image, np.array([[0, 1, 2, 3], [1, 3, 0, 2]])), (1, 2, 1, 2, 2), "`all_views` of one image")
 assert np.array_equal(views[0, 0], image[0]), "the table's row 0, 1, 2, 3 leaves the image as it is"
 assert np.array_equal(views[0, 1, 0], [[20, 40], [10, 30]]), (
     "output pixel p shows input pixel table[t, p]: the table says where pixels come from, not where they go"
@@ -325,7 +326,7 @@ assert np.array_equal(views[0, 1, 0], [[20, 40], [10, 30]]), (
 # %% tags=["hidden"] name="q3-colours" points=2
 random = np.random.default_rng(3)
 images, table = random.normal(size=(4, 3, 5, 5)), random.integers(0, 25, (6, 25))
-views = checked(all_views(images, table), (4, 6, 3, 5, 5), "six views of four colour images")
+views = checked(all_views(images, table), (4, 6, 3, 5, 5), "`all_views` of four colour images")
 for b, t, c in product(range(4), range(6), range(3)):
     expected = [images[b, c].flat[p] for p in table[t]]
     assert np.allclose(views[b, t, c].ravel(), expected), (
