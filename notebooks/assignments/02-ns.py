@@ -402,12 +402,12 @@ random = np.random.default_rng(7)
 s = random.normal(size=6)
 one = checked(reg_gradient(s, False), (6,), "`reg_gradient` of six scores, not detached")
 two = checked(reg_gradient(4 * s + 10, False), (6,), "`reg_gradient` of six scores, not detached")
-assert np.isclose(one.sum(), 0, atol=1e-6) and np.isclose(one @ s, 0, atol=1e-6), (
+assert np.isclose(one.sum(), 0, atol=1e-5) and np.isclose(one @ s, 0, atol=1e-5), (
     "a constant added to all scores, or a factor on all, leaves L as it is, and so must a step along the gradient of it"
 )
 assert np.allclose(two, one / 4), "scores four times as far apart should have a quarter of the gradient"
 pair = checked(reg_gradient(np.array([0.3, 0.9]), False), (2,), "`reg_gradient` of two scores, not detached")
-assert np.allclose(pair, 0, atol=1e-9), "for a batch of two the loss is a constant, whatever the scores"
+assert np.allclose(pair, 0, atol=1e-5), "for a batch of two the loss is a constant, whatever the scores"
 
 # %% tags=["wrong"] name="q4-of-the-sum" caught="q4-three-scores" hint="detached, L is"
 def reg_gradient(s, detached):
@@ -563,7 +563,7 @@ def total_loss(error, novelty, weights, lam1, lam2):
 # %% tags=["show"]
 error, novelty = parts(train[:batch_size])
 gradient = reg_gradient(0.5 * error + 0.5 * novelty, False)
-figure, axis = plt.subplots(figsize=(7, 2.8))
+figure, axis = plt.subplots(figsize=(7, 2.8), layout="constrained")
 axis.stem(range(batch_size), gradient)
 axis.set(xlabel="image of the batch", ylabel="derivative of L by its score", xticks=range(batch_size))
 axis.grid(alpha=0.4)
@@ -577,7 +577,7 @@ plt.show()
 # %% tags=["show"]
 error, novelty = parts(np.concatenate([test, others]))
 lam1 = np.linspace(0, 0.5, 101)
-figure, axis = plt.subplots(figsize=(7, 3))
+figure, axis = plt.subplots(figsize=(7, 3), layout="constrained")
 axis.plot(lam1, (1 - lam1) * error.std(), label="spread of the error's part")
 axis.plot(lam1, lam1 * novelty.std(), label="spread of the novelty's part")
 axis.set(xlabel="λ₁", xticks=np.arange(0, 0.51, 0.05))
