@@ -136,7 +136,7 @@ def attempt(assignment: Assignment, replaced: dict[str, str] | None = None) -> d
     space: dict[str, Any] = {"__name__": "__main__"}
     outcome: dict[str, str] = {}
     broken: dict[str, str] = {}
-    with _quiet():
+    with _quiet(), _reopened():
         for cell in assignment.of("setup", "solution", *([] if replaced else ["show"]), *CHECKS):
             if cell.kind in ("setup", "show"):
                 exec(compile(cell.source, cell.kind, "exec"), space)
@@ -244,6 +244,20 @@ def _quiet() -> Iterator[None]:
     with contextlib.redirect_stdout(io.StringIO()):
         yield
     plt.close("all")
+
+
+@contextlib.contextmanager
+def _reopened() -> Iterator[None]:
+    """A setup may close a module to the student, `sys.modules[...] = None`: afterwards it is as it was before."""
+    before = dict(sys.modules)
+    try:
+        yield
+    finally:
+        for name in [name for name, module in sys.modules.items() if module is None]:
+            if name in before:
+                sys.modules[name] = before[name]
+            else:
+                del sys.modules[name]
 
 
 def _try(path: str) -> int:
