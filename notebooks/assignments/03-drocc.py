@@ -11,7 +11,7 @@
 #
 # DROCC (Goyal et al. 2020) has normal data only and trains a classifier all the same: it makes its own negatives, in a shell around each training point, and lets them climb to where the classifier is most easily fooled. You will write the projection to the shell, the climb, the loss, the projection to the shell of DROCC-LF, and the F1 score that such papers print, and look at what the climb does to the negatives.
 #
-# You need the chapters [Negatives off the curve](../04-drocc-sine.ipynb), [Which coordinates may be ignored?](../05-drocc-lf.ipynb) and [Two F1 scores with one name](../06-drocc-tabular.ipynb) and Sections 3 and 4 of the paper. NumPy is enough; it takes 60 to 90 minutes. A function may return NumPy arrays or torch tensors, in single or double precision, and leaves its arguments unchanged.
+# You need the book's chapters *Negatives off the curve*, *Which coordinates may be ignored?* and *Two F1 scores with one name*, and Sections 3 and 4 of the paper. NumPy is enough; it takes 60 to 90 minutes. A function may return NumPy arrays or torch tensors, in single or double precision, and leaves its arguments unchanged.
 
 # %% tags=["setup", "parameters"]
 student: str = "anonymous"  # your name or number, as your instructor gave it to you
@@ -351,7 +351,7 @@ def ascend(x, delta, net, steps, step, radius, gamma):
 # %% [markdown] tags=["text"]
 # ## What the climb does
 #
-# Your functions on the sine wave: `NOISE` is where the negatives start, and each panel lets them climb with another length of a step, under the network `NET`. Grey lines lead from the random negative, in the shell, to the one that the search finds; blue is where the network says normal. Look at the figure, and compute from the same arrays what the next question asks for.
+# Your functions on the sine wave: `NOISE` is where the negatives start, and each panel lets them climb with another length of a step, under the network `NET`. Grey lines lead from the random negative, in the shell, to the one that the search finds; blue is where the network says normal. Look at it before you go on.
 
 # %% tags=["show"]
 GRID = np.stack(np.meshgrid(np.linspace(-3, 3, 121), np.linspace(-3, 3, 121)), -1)
@@ -365,21 +365,25 @@ def draw_plane(axis, net):
     axis.set(xlim=(-3, 3), ylim=(-3, 3), aspect="equal", xticks=[], yticks=[])
 
 
-starts = ascend(WAVE, NOISE, NET, 0, 0.1, RADIUS, GAMMA)
-figure, axes = plt.subplots(1, len(STEPS), figsize=(12, 3.4), layout="constrained")
-for axis, step in zip(axes, STEPS, strict=True):
-    ends = ascend(WAVE, NOISE, NET, N_STEPS, step, RADIUS, GAMMA)
-    draw_plane(axis, NET)
-    few = slice(0, 80)
-    axis.plot(*np.stack([WAVE + starts, WAVE + ends])[:, few].transpose(2, 0, 1), color="#666666", linewidth=0.8)
-    axis.plot(*(WAVE + ends)[few].T, ".", color="#333333", markersize=4)
-    axis.set_title(f"steps of {step:g}", fontsize=10)
-plt.show()
+def draw_search():
+    starts = ascend(WAVE, NOISE, NET, 0, 0.1, RADIUS, GAMMA)
+    figure, axes = plt.subplots(1, len(STEPS), figsize=(12, 3.4), layout="constrained")
+    for axis, step in zip(axes, STEPS, strict=True):
+        ends = ascend(WAVE, NOISE, NET, N_STEPS, step, RADIUS, GAMMA)
+        draw_plane(axis, NET)
+        few = slice(0, 80)
+        axis.plot(*np.stack([WAVE + starts, WAVE + ends])[:, few].transpose(2, 0, 1), color="#666666", linewidth=0.8)
+        axis.plot(*(WAVE + ends)[few].T, ".", color="#333333", markersize=4)
+        axis.set_title(f"steps of {step:g}", fontsize=10)
+    plt.show()
+
+
+draw_search()
 
 # %% [markdown] tags=["question"] name="q4"
 # ## Question 4: read it
 #
-# Compute, from the arrays of the figure, and give three answers as numbers:
+# Put numbers to what the figure shows. Compute them in the cell below; grading does not run the cells of figures.
 #
 # - `needed`: the smallest of the lengths in `STEPS` with which the search turns the negatives by more than `TURN` degrees on average. The turn of one negative is the angle between its row of `NOISE` and its row of `ascend(WAVE, NOISE, NET, N_STEPS, step, RADIUS, GAMMA)`.
 # - `near_random`: the share of random negatives (`steps = 0`) that lie within 0.1 of *some* training point, any one, as a number between 0 and 1.
@@ -746,24 +750,29 @@ ceiling = 0.5 / (1 - SHARE)
 # Here your functions make DROCC: a network against random negatives, then three times anew against all negatives found so far. Only the radius differs, and the length of a step goes with it. AUROC and F1 are those of test points displaced by 0.4 against points on the wave.
 
 # %% tags=["show"]
-figure, axes = plt.subplots(1, len(RADII), figsize=(10, 3.8), layout="constrained")
-for axis, radius in zip(axes, RADII, strict=True):
-    noise = np.random.default_rng(SEED).standard_normal((4, *WAVE.shape))
-    negatives = WAVE + ascend(WAVE, noise[0], NET, 0, 0.1, radius, GAMMA)
-    net = train(WAVE, negatives)
-    for start in noise[1:]:
-        found = WAVE + ascend(WAVE, start, net, 5, 0.15 * radius, radius, GAMMA)
-        negatives = np.concatenate([negatives, found])
+def draw_radii():
+    figure, axes = plt.subplots(1, len(RADII), figsize=(10, 3.8), layout="constrained")
+    for axis, radius in zip(axes, RADII, strict=True):
+        noise = np.random.default_rng(SEED).standard_normal((4, *WAVE.shape))
+        negatives = WAVE + ascend(WAVE, noise[0], NET, 0, 0.1, radius, GAMMA)
         net = train(WAVE, negatives)
-    draw_plane(axis, net)
-    scores = -logit(TEST, net)
-    loss = drocc_loss(logit(WAVE, net), logit(found, net), 1.0)
-    axis.set_title(
-        f"radius {radius:g}: loss {loss:.2f}\nAUROC {roc_auc_score(IS_ANOMALY, scores):.3f}, "
-        f"F1 {f1_at(IS_ANOMALY, scores, 0.5, 'anomaly'):.3f}, normal at {SHARE:g}: {f1_at(IS_ANOMALY, scores, SHARE, 'normal'):.3f}",
-        fontsize=9,
-    )
-plt.show()
+        for start in noise[1:]:
+            found = WAVE + ascend(WAVE, start, net, 5, 0.15 * radius, radius, GAMMA)
+            negatives = np.concatenate([negatives, found])
+            net = train(WAVE, negatives)
+        draw_plane(axis, net)
+        loss = drocc_loss(logit(WAVE, net), logit(found, net), 1.0)
+        scores = -logit(TEST, net)
+        f1, f1_normal = f1_at(IS_ANOMALY, scores, 0.5, "anomaly"), f1_at(IS_ANOMALY, scores, SHARE, "normal")
+        axis.set_title(
+            f"radius {radius:g}: loss {loss:.2f}, AUROC {roc_auc_score(IS_ANOMALY, scores):.3f}\n"
+            f"F1 {f1:.3f}; of the normal class at {SHARE:g}: {f1_normal:.3f}",
+            fontsize=9,
+        )
+    plt.show()
+
+
+draw_radii()
 
 # %% [markdown] tags=["manual"] name="q8" points=4
 # ## Question 8: why the radius matters
