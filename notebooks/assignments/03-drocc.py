@@ -775,17 +775,18 @@ def draw_radii():
 draw_radii()
 
 # %% [markdown] tags=["manual"] name="q8" points=4
-# ## Question 8: why the radius matters
+# ## Question 8: three radii, two scores
 #
 # Look at the three panels.
 #
 # 1. What goes wrong with the smallest radius, what with the largest? Say in each case where the negatives lie relative to the training points and to the wave, and what the classifier can learn from them.
 # 2. What do you conclude from question 4 about the paper's sentence that the search "does not yield a point that is in" the normal data, and why does the classifier survive such negatives?
+# 3. The AUROC tells the three radii apart. What does the F1 of the normal class at your `SHARE` say about them, and why?
 
 # %% [markdown] tags=["rubric"] name="q8"
-# - **1 point, radius too small**: the negatives lie between the training points and right beside them, as near as points of the data are to one another, so that many are in effect *on* the wave. The two classes overlap, the loss hardly falls below that of guessing, and nothing is learned about places farther away, from where no negatives come.
-# - **1 point, radius too large**: the negatives leave out the neighbourhood of the wave (or fall on other parts of it, where it bends or goes on), so that the region called normal is too wide: points displaced by 0.4 lie inside it.
-# - **1 point, the paper's sentence**: the search climbs to where the network says normal, which is near the wave. It keeps its distance from its own point only, so negatives do come to lie on the data, more of them than without search. Equation 1 asks for a distance from all points; the simplified set does not.
-# - **1 point, survival**: at a place on the wave, points of the data outnumber negatives, which are spread out over shells; what a classifier learns there is the ratio of the two. A smaller weight $\mu$ helps, as the paper says.
+# - **1 point, radius too small**: the negatives lie between the training points and right beside them, as near as points of the data are to one another, so that many are in effect *on* the wave. The two classes overlap, the loss hardly falls below that of guessing ($2 \log 2$), and nothing is learned about places farther away, from where no negatives come.
+# - **1 point, radius too large**: the negatives leave out the neighbourhood of the wave (or fall on other parts of it, where it bends or goes on), so that the region called normal is too wide: many points displaced by 0.4 lie inside it.
+# - **1 point, the search**: it climbs to where the network says normal, which is near the wave, and keeps its distance from its own point only. So negatives do come to lie on the data, three or four times as many as without search. (Equation 1 asks for a distance from all points; the simplified set does not.) At a place on the wave, points of the data outnumber negatives, which are spread out over their shells; a classifier learns the ratio of the two. A smaller weight $\mu$ helps, as the paper says.
+# - **1 point, the F1**: it is at its ceiling, or close to it, for all three. It only asks whether the few rows with the highest scores are anomalies, which even a poor ranking gets right; the rows that are ranked wrongly lie lower, where all are called normal. So the score cannot tell a good detector from a fair one.
 #
 # A common misunderstanding: that a small radius is just a stricter detector. It is not: it has no negatives anywhere else, and its negatives contradict the data.

@@ -290,7 +290,7 @@ def minimisers(scores, nu):
 # %% [markdown] tags=["text"]
 # ## Two pictures
 #
-# Left: $f$ for twelve random scores and your $\nu$, with the minimisers that you find in orange. Right: how far the value of $f$ at NumPy's default quantile, `np.quantile(scores, NU)`, lies above the minimum, for samples of $2, 3, \dots$ scores (the first ones of `SAMPLE`). Note that it is 0 for some sizes; the next question asks for which.
+# Left: $f$ for twelve random scores and your $\nu$, with the minimisers that you find in orange. Right: how far the value of $f$ at NumPy's default quantile, `np.quantile(scores, NU)`, lies above the minimum, for samples of $2, 3, \dots$ scores (the first ones of `SAMPLE`). The axis is logarithmic, and where there is no bar the two agree; the next question asks where.
 
 # %% tags=["setup"]
 random = np.random.default_rng(SEED)
@@ -312,9 +312,8 @@ def two_pictures():
         thresholds = np.array([minimisers(SAMPLE[:n], NU)[0], np.quantile(SAMPLE[:n], NU)])
         lowest, value = objective(thresholds, SAMPLE[:n], NU)
         above.append(value - lowest)
-    axes[1].bar(SIZES, above)
-    axes[1].plot(SIZES, np.zeros(len(SIZES)), "k.", markersize=3)
-    axes[1].set(xlabel="number of scores", ylabel="f above its minimum", xticks=list(SIZES)[::4])
+    axes[1].bar(SIZES, above, log=True)
+    axes[1].set(xlabel="number of scores", ylabel="f above its minimum", xticks=SIZES[::4], ylim=(1e-5, 2))
     plt.show()
 
 
@@ -325,7 +324,7 @@ two_pictures()
 #
 # Write `shares(scores, r)`: the share of the scores strictly below the number `r`, and the share at or below it, as a pair of numbers. (At a minimiser, $\nu$ lies between the two.)
 #
-# Then read the right picture, or compute it: `exact_sizes` is the list of all sizes `n` in `SIZES` for which NumPy's default quantile of `SAMPLE[:n]` is a minimiser of $f$ (the excess is 0, up to rounding errors).
+# Then read the right picture, or compute it: `exact_sizes` is the list of all sizes `n` in `SIZES` for which NumPy's default quantile of `SAMPLE[:n]` is a minimiser of $f$, up to rounding errors. Give it in the cell below; grading does not run the cells of figures.
 
 # %% tags=["solution"] name="q4"
 def shares(scores, r):
@@ -362,7 +361,7 @@ for r in (-5.0, -4.0, 0.5, 0.75, 8.0, 9.0):
 given = sorted(as_numbers("exact_sizes", exact_sizes, (len(exact_sizes) if np.ndim(exact_sizes) == 1 else -1,)).tolist())
 one_in = round(1 / NU)
 right = [n for n in SIZES if n % one_in in (0, 1)]
-assert set(given) <= set(right), "`exact_sizes` names a size for which the bar of the right picture is not 0"
+assert set(given) <= set(right), "`exact_sizes` names a size for which there is a bar in the right picture"
 assert set(right) <= set(given), "`exact_sizes` misses a size for which there is no bar in the right picture"
 
 # %% tags=["wrong"] name="q4-at-or-below-twice" caught="q4-ties" hint="strictly below 2"
@@ -377,7 +376,7 @@ def shares(scores, r):
 
 
 exact_sizes = [n for n in SIZES if n % round(1 / NU) == 0]
-# %% tags=["wrong"] name="q4-small-is-zero" caught="q4-sizes" hint="the bar of the right picture is not 0"
+# %% tags=["wrong"] name="q4-small-is-zero" caught="q4-sizes" hint="there is a bar in the right picture"
 def shares(scores, r):
     return float(np.mean(scores < r)), float(np.mean(scores <= r))
 
@@ -400,7 +399,7 @@ exact_sizes = [n for n in SIZES if n % round(1 / NU) < 2]
 #
 # that of the linear one-class SVM. Algorithm 1 takes turns: it improves $w$ with $r$ fixed, then sets $r$ anew from the scores of the new $w$.
 #
-# Write `turn(w, r, x, nu, lr)` for rows `x` `(N, d)` and `w` `(d,)`: one step of gradient descent, $w \leftarrow w - \text{lr} \cdot \nabla_w J(w, r)$, and then the smallest minimiser `r` for the new `w`. It returns the pair `(w, r)`. Derive the gradient by hand. A row whose score is exactly `r` counts like one below it (any value between the two slopes of the maximum would do; torch chooses the same).
+# Write `turn(w, r, x, nu, lr)` for rows `x` `(N, d)` and `w` `(d,)`: one step of gradient descent, $w \leftarrow w - \text{lr} \cdot \nabla_w J(w, r)$, and then the smallest minimiser `r` for the new `w`. It returns the pair `(w, r)`. Derive the gradient by hand. A row whose score is exactly `r` counts like one below it (any value between the two slopes of the maximum is a subgradient; automatic differentiation in torch picks another).
 
 # %% tags=["solution"] name="q5"
 def turn(w, r, x, nu, lr):
