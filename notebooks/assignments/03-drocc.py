@@ -366,10 +366,10 @@ def draw_plane(axis, net):
 
 
 def draw_search():
-    starts = ascend(WAVE, NOISE, NET, 0, 0.1, RADIUS, GAMMA)
+    starts = np.asarray(ascend(WAVE, NOISE, NET, 0, 0.1, RADIUS, GAMMA))
     figure, axes = plt.subplots(1, len(STEPS), figsize=(12, 3.4), layout="constrained")
     for axis, step in zip(axes, STEPS, strict=True):
-        ends = ascend(WAVE, NOISE, NET, N_STEPS, step, RADIUS, GAMMA)
+        ends = np.asarray(ascend(WAVE, NOISE, NET, N_STEPS, step, RADIUS, GAMMA))
         draw_plane(axis, NET)
         few = slice(0, 80)
         axis.plot(*np.stack([WAVE + starts, WAVE + ends])[:, few].transpose(2, 0, 1), color="#666666", linewidth=0.8)
@@ -387,7 +387,7 @@ draw_search()
 #
 # - `needed`: the smallest of the lengths in `STEPS` with which the search turns the negatives by more than `TURN` degrees on average. The turn of one negative is the angle between its row of `NOISE` and its row of `ascend(WAVE, NOISE, NET, N_STEPS, step, RADIUS, GAMMA)`.
 # - `near_random`: the share of random negatives (`steps = 0`) that lie within 0.1 of *some* training point, any one, as a number between 0 and 1.
-# - `near_found`: the same share of the negatives that are found with steps of `STEPS[2]`.
+# - `near_found`: the same share of the negatives that the search finds in `N_STEPS` steps of length `STEPS[2]`.
 
 # %% tags=["solution"] name="q4"
 needed = (
@@ -754,10 +754,10 @@ def draw_radii():
     figure, axes = plt.subplots(1, len(RADII), figsize=(10, 3.8), layout="constrained")
     for axis, radius in zip(axes, RADII, strict=True):
         noise = np.random.default_rng(SEED).standard_normal((4, *WAVE.shape))
-        negatives = WAVE + ascend(WAVE, noise[0], NET, 0, 0.1, radius, GAMMA)
+        negatives = WAVE + np.asarray(ascend(WAVE, noise[0], NET, 0, 0.1, radius, GAMMA))
         net = train(WAVE, negatives)
         for start in noise[1:]:
-            found = WAVE + ascend(WAVE, start, net, 5, 0.15 * radius, radius, GAMMA)
+            found = WAVE + np.asarray(ascend(WAVE, start, net, 5, 0.15 * radius, radius, GAMMA))
             negatives = np.concatenate([negatives, found])
             net = train(WAVE, negatives)
         draw_plane(axis, net)

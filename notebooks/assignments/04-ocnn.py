@@ -293,8 +293,7 @@ def minimisers(scores, nu):
 # Left: $f$ for twelve random scores and your $\nu$, with the minimisers that you find in orange. Right: how far the value of $f$ at NumPy's default quantile, `np.quantile(scores, NU)`, lies above the minimum, for samples of $2, 3, \dots$ scores (the first ones of `SAMPLE`). The axis is logarithmic, and where there is no bar the two agree; the next question asks where.
 
 # %% tags=["setup"]
-random = np.random.default_rng(SEED)
-SAMPLE = random.standard_normal(max(SIZES))  # all scores different
+SAMPLE = np.random.default_rng(SEED).standard_normal(max(SIZES))  # all scores different
 
 # %% tags=["show"]
 def two_pictures():
@@ -358,7 +357,8 @@ for r in (-5.0, -4.0, 0.5, 0.75, 8.0, 9.0):
     assert abs(up_to - counted[1]) < 1e-6, "the share at or below r is off"
 
 # %% tags=["hidden"] name="q4-sizes" points=2
-given = sorted(as_numbers("exact_sizes", exact_sizes, (len(exact_sizes) if np.ndim(exact_sizes) == 1 else -1,)).tolist())
+assert np.ndim(exact_sizes) == 1, "`exact_sizes` should be a list of sizes"
+given = np.asarray(exact_sizes, float).tolist()
 one_in = round(1 / NU)
 right = [n for n in SIZES if n % one_in in (0, 1)]
 assert set(given) <= set(right), "`exact_sizes` names a size for which there is a bar in the right picture"
@@ -499,7 +499,7 @@ def turn(w, r, x, nu, lr):
 
 # %% tags=["setup"]
 images, digits = load_digits(return_X_y=True)
-normal = random.permutation(images[digits == DIGIT] / 16)
+normal = np.random.default_rng(SEED).permutation(images[digits == DIGIT] / 16)
 TRAIN, FRESH, OTHERS = normal[:N_TRAIN], normal[N_TRAIN:], images[digits != DIGIT] / 16
 
 # %% [markdown] tags=["question"] name="q6"
@@ -579,9 +579,10 @@ def training_and_end():
     history, (w, r) = [], fit(TRAIN, NU, LR, 0)
     for _ in range(EPOCHS):
         w, r = turn(w, r, TRAIN, NU, LR)
-        scores = TRAIN @ w
-        value = w @ w / 2 + objective(np.array([r]), scores, NU)[0]
-        history.append([value, r, *np.quantile(scores, [0.05, 0.5, 0.95]), *shares(scores, r)])
+        scores = TRAIN @ np.asarray(w, float)
+        value = w @ w / 2 + objective(np.array([float(r)]), scores, NU)[0]
+        row = value, r, *np.quantile(scores, [0.05, 0.5, 0.95]), *shares(scores, float(r))
+        history.append([float(number) for number in row])
     values, thresholds, low, median, high, below, up_to = np.array(history).T
     turns = np.arange(1, EPOCHS + 1)
     figure, axes = plt.subplots(1, 4, figsize=(13, 3.2), layout="constrained")
@@ -599,7 +600,7 @@ def training_and_end():
     axes[2].legend(fontsize=8)
     w, r = ended
     for name, rows in (("TRAIN", TRAIN), ("FRESH", FRESH), ("OTHERS", OTHERS)):
-        scores = np.sort(rows @ w)
+        scores = np.sort(rows @ np.asarray(w, float))
         axes[3].step(scores, np.arange(1, len(scores) + 1) / len(scores), label=name)
     axes[3].axvline(r, color="black", linestyle="--", linewidth=1)
     axes[3].set(xlabel="score at the end", ylabel="share up to there")
@@ -659,7 +660,7 @@ others_below = 1.0
 # %% [markdown] tags=["manual"] name="q8" points=3
 # ## Question 8: derive it
 #
-# 1. Derive the rule for the minimisers from the slopes of question 2: why is the smallest one the $\lceil N\nu \rceil$-th smallest score, and when is there more than one?
+# 1. Derive the rule for the minimisers from the slopes of question 2: which of the sorted scores is the smallest one, also where $N\nu$ is not whole, and when exactly is there more than one?
 # 2. Let $N\nu = k$ be whole. Show that the minimum of $f$ is minus the mean of the $k$ smallest scores. What, then, is a network trained to do, and what becomes of $r$?
 
 # %% [markdown] tags=["rubric"] name="q8"
