@@ -312,7 +312,7 @@ def two_pictures():
         lowest, value = objective(thresholds, SAMPLE[:n], NU)
         above.append(value - lowest)
     axes[1].bar(SIZES, above, log=True)
-    axes[1].set(xlabel="number of scores", ylabel="f above its minimum", xticks=SIZES[::4], ylim=(1e-5, 2))
+    axes[1].set(xlabel="number of scores", ylabel="f above its minimum", xticks=SIZES[::4], ylim=(1e-8, 2))
     plt.show()
 
 
