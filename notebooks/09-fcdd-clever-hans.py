@@ -414,7 +414,7 @@ plots.table(pd.DataFrame(rows))
 # ## What could go wrong
 #
 # - **Looking at one map.** Heat on the mark says that it raises the score, not that horses do not. The test with the mark moved, beside the same test after a clean training, says that.
-# - **Testing where you trained.** A test set from the same source has the same watermarks, and the number is excellent.
+# - **Testing where you trained.** A test set from the same source has the same watermarks, and its number gives no alarm.
 # - **Trusting the cure for the wrong reason.** Black boxes are learned, too, if only one class has them.
 # - **Small networks, few images.** A class that is hard to tell from the others makes a shortcut worth more. Compare the table on other classes.
 #
