@@ -735,7 +735,7 @@ display(Markdown("At 3 %, oracle threshold:\n\n" + "\n".join(f"- {w}" for w in w
 #
 # In our run the known anomalies added most, then the negatives, and the weights least: a few points, for both seeds. With *random* negatives the gain by the weights was smaller still, and for one of the seeds there was none. The random negatives also made DROCC-OE better than the searched ones did, so that little was left for the weights to add. Read row by row, the table gives the weights two different values, and which one you quote decides what the method seems to be worth.
 #
-# Two seeds are too few for a gain that is about as large as the distance between them. More seeds, compared pairwise as in the table, would settle it for this curve; other noise and other known anomalies would have to settle it for the idea. And DROCC-OE already leans on the right two coordinates without using any weights ({numref}`fig-lf-influence`).
+# Two seeds are too few for a gain that is smaller than the distance between the seeds of one row. More seeds, compared pairwise as in the table, would settle it for this curve; other noise and other known anomalies would have to settle it for the idea. And DROCC-OE already leans on the right two coordinates without using any weights ({numref}`fig-lf-influence`).
 # ```
 #
 # Run it yourself, with fewer images and random negatives:
