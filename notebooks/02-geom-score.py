@@ -827,7 +827,7 @@ plots.table(pd.DataFrame(shown), 1)
 #
 # The simple score adds up the probabilities of the right answers, one for each transformation: $\frac{1}{72} \sum_j q_j(x) = \frac{1}{72}$, since probabilities sum to 1. That holds for every image, normal or not. All scores are equal, and the AUROC is one half.
 #
-# The Dirichlet score is $\sum_{i,j} (\alpha_{ij} - 1) \log q_j(x)$. It changes with $q(x)$, so it can tell images apart as soon as $q$ depends on the image at all, even if it says nothing about transformations. An untrained network is close to that case. This is why the chapter looks at how its simple score behaves, and does not take a good Dirichlet score for a proof of learning.
+# The Dirichlet score is $\sum_{i,j} (\alpha_{ij} - 1) \log q_j(x)$. It changes with $q(x)$, so it can tell images apart as soon as $q$ depends on the image at all, even if it says nothing about transformations. An untrained network is not far from that case: which order its simple scores have is up to its random weights, while the Dirichlet fit makes use of all that $q$ says about the image. This is why a good Dirichlet score is no proof of learning.
 # ```
 #
 # ```{exercise} The hardest class

@@ -653,11 +653,90 @@ display(Markdown("At 3 %, oracle threshold:\n\n" + "\n".join(f"- {w}" for w in w
 # - **Weights of an untrained network** say nothing, and negatives made with them shape the network that makes the next weights.
 # - **Where the weight is small, noise stays.** A negative that may be anywhere along a coordinate without weight is easily told by that coordinate, once the network looks there.
 #
+# ## Check yourself
+#
+# ```{quiz}
+# - question: DROCC-LF gives a coordinate a weight near zero. Where may a negative be in that coordinate?
+#   answers:
+#     - text: Close to the data, since a small weight means a small move.
+#       why: It is the other way round. A move along this coordinate hardly counts, so nothing holds it back.
+#     - text: Anywhere.
+#       right: true
+#       why: The weighted length hardly notices it. All of the distance that is asked for has to come from coordinates with weight.
+#     - text: At a distance of $r$.
+#       why: That distance is asked of the weighted length of the whole vector, not of each coordinate.
+# - question: Which comparison shows what the learned *weights* add?
+#   answers:
+#     - text: DROCC against DROCC-LF.
+#       why: Two things differ there, the known anomalies and the weights. You cannot tell which one helped.
+#     - text: The classifier against DROCC-LF.
+#       why: There the made-up negatives are added as well.
+#     - text: DROCC-OE against DROCC-LF.
+#       right: true
+#       why: Both know the same anomalies and make up negatives. Only the weights differ.
+# - question: A test puts half zeros into batches of their own and finds them. Intact zeros in batches of their own are "found" just as well. What was measured?
+#   answers:
+#     - text: That the network sees missing pixels.
+#       why: Intact zeros miss nothing, and are flagged all the same.
+#     - text: That zeros and half zeros look alike.
+#       why: They may or may not. The two kinds of *batch* look different, and batch norm lets the network see that.
+#     - text: How the batches were put together.
+#       right: true
+#       why: That is the only thing in which the intact zeros differ from the zeros on the other side of the test.
+# ```
+#
 # ## Exercises
 #
-# 1. Let the known anomalies lie farther away, and have fewer: `-p displaced 1.0 -p n_known 64`. Which method loses most, and why?
-# 2. Take the radius of Section 5.1, half as large: `-p radius 1.58`. Does it help DROCC? What is left of the gain by the weights?
-# 3. Why is a network without batch norm indifferent to how its test images are put into batches? Which other layers would not be?
+# ```{exercise} A lopsided shell
+# :label: ex-lf-shell
+#
+# Take $r = 1$ and $\gamma = 2$. Where does $\delta = (3, 3)$ go if both weights are 1, and where, roughly, if they are 16 and 1? And where does $\delta = (0, 5)$ go if the weights are 2 and 0? Answer from {eq}`drocc-lf-projection`, then check with {py:func}`project_to_mahalanobis_shell <adlib.drocc.project_to_mahalanobis_shell>`.
+# ```
+#
+# ````{solution} ex-lf-shell
+# :label: sol-lf-shell
+# :class: dropdown
+#
+# With equal weights, $\delta$ is shortened to length 2 without turning: $(\sqrt 2, \sqrt 2)$. With weights 16 and 1 its weighted length is $\sqrt{16 \cdot 9 + 9} \approx 12.4$, far too long. Each coordinate is divided by $1 + \tau \sigma_j$: the heavy one shrinks much more than the light one. It costs the length most and is cheapest to cut.
+#
+# $(0, 5)$ with weights 2 and 0 has weighted length 0, which is too short. Moving along the second coordinate cannot change that. So the second stays at 5, and the first takes on what is missing: $2 \delta_1^2 = 1$, $\delta_1 = \sqrt{1/2}$. This is the special case that the text puts in brackets.
+#
+# ```python
+# for delta, weights in (([3, 3], [1, 1]), ([3, 3], [16, 1]), ([0, 5], [2, 0])):
+#     delta, weights = torch.tensor([delta]).float(), torch.tensor([weights]).float()
+#     print(project_to_mahalanobis_shell(delta, weights, radius=1.0, gamma=2.0))
+# ```
+# ````
+#
+# ```{exercise} Who sits in the same batch?
+# :label: ex-lf-batch
+#
+# Why is a network without batch norm indifferent to how its test images are put into batches? Which of these would not be: layer norm, group norm, dropout left on, attention among the pixels of an image, scaling by the minimum and maximum of the batch? And why is a network *with* batch norm indifferent to it as well, if used as intended?
+# ```
+#
+# ```{solution} ex-lf-batch
+# :label: sol-lf-batch
+# :class: dropdown
+#
+# Convolutions, linear layers and activations treat each image by itself: the batch is only a way to do many at once. The question for every other layer is over what it takes its mean. Layer norm and group norm take it within one image, and attention among the pixels of an image looks at that image alone: all indifferent. Dropout makes a score random, but what lies beside an image plays no part. Scaling by the batch does depend on the neighbours, as the scores of [chapter 3](03-ns-ablation.ipynb) would.
+#
+# Batch norm takes mean and deviation over the batch in *training*. For testing it switches to the values that it has kept, and then each image is by itself again. The authors' code never makes that switch.
+# ```
+#
+# ```{exercise} Which part does it?
+# :label: ex-lf-parts
+#
+# Run the sine wave alone, with as little of the images as possible: `-p seeds 2 -p n_images 40 -p image_epochs 1 -p image_seeds 1`. At $v = 0.4$, rank what is added by the known anomalies, the made-up negatives and the weights. Would you rank them in the same way if the negatives were random? What would you need before you call the last gain real?
+# ```
+#
+# ```{solution} ex-lf-parts
+# :label: sol-lf-parts
+# :class: dropdown
+#
+# In our run the known anomalies added most, then the negatives, and the weights least: a few points, for both seeds. With *random* negatives the gain by the weights was smaller still, and for one of the seeds there was none. The random negatives also made DROCC-OE better than the searched ones did, so that little was left for the weights to add. Read row by row, the table gives the weights two different values, and which one you quote decides what the method seems to be worth.
+#
+# Two seeds are too few for a gain that is smaller than the distance between the seeds of one row. More seeds, compared pairwise as in the table, would settle it for this curve; other noise and other known anomalies would have to settle it for the idea. And DROCC-OE already leans on the right two coordinates without using any weights ({numref}`fig-lf-influence`).
+# ```
 #
 # Run it yourself, with fewer images and random negatives:
 #
