@@ -11,7 +11,7 @@
 #
 # FCDD (Liznerski et al. 2021) gives an image a small map of numbers instead of one number, and the image's score is the mean of its map. So a score can be read: spread back over the image, the map shows where it comes from. Here you write the parts of it in NumPy: the distance and the score, a loss that survives `float32`, the patch of the image that each number sees, and the heatmap. Then you turn them on a detector that seems to be perfect, and find out what it really looks at.
 #
-# You need Sections 3 and 4.3 of the paper, or the chapters on FCDD in the book. Plan on 60 to 90 minutes. Everything runs on a CPU in seconds. Wherever an array is asked for, NumPy and torch are both fine; what goes in is NumPy.
+# You need Sections 3 and 4.3 of the paper, or the chapters on FCDD in the book. Plan on 60 to 90 minutes. Everything runs on a CPU in seconds. Wherever an array is asked for, NumPy arrays and torch tensors without a graph are both fine, in single or double precision; what goes in is NumPy.
 
 # %% tags=["setup", "parameters"]
 student: str = "anonymous"  # your name or number, as your instructor gave it to you
@@ -671,22 +671,28 @@ for name, outputs in TEST_SETS.items():
 #
 # - `mark_box = (row, column)`: the box in which the scanner leaves its mark. Rows count 0, 1, 2 from top to bottom, columns from left to right.
 # - `marked = {"A": ..., "B": ..., "C": ...}`: for each test set, which of its digits carry the mark, `"anomalous"`, `"nominal"` or `"none"`. The AUROC is the chance that an anomalous digit has a higher score than a nominal one.
+#
+# Type the values themselves: the cells with figures do not run in grading.
 
 # %% tags=["solution"] name="q6"
-mark_box = ...
-marked = {"A": ..., "B": ..., "C": ...}
-# BEGIN SOLUTION
-mark_box = divmod(
-    int(box_shares(upsample(pseudo_huber(phi_anomalous), (SIDE, SIDE), *receptive_field(LAYERS), SIGMA)).argmax()), 3
-)
-marked = dict(
-    zip(
-        sorted(TEST_SETS, key=lambda name: np.mean(scores(TEST_SETS[name][1])[:, None] > scores(TEST_SETS[name][0]))),
-        ["nominal", "none", "anomalous"],  # from the lowest AUROC to the highest
-        strict=True,
+mark_box = (
+    # BEGIN SOLUTION
+    divmod(
+        np.argmax(box_shares(upsample(pseudo_huber(phi_anomalous), (SIDE, SIDE), *receptive_field(LAYERS), SIGMA))), 3
     )
+    # END SOLUTION
 )
-# END SOLUTION
+marked = (
+    # BEGIN SOLUTION
+    dict(
+        zip(
+            sorted(TEST_SETS, key=lambda name: np.mean(np.less.outer(*(scores(phi) for phi in TEST_SETS[name])))),
+            ["nominal", "none", "anomalous"],  # from the lowest AUROC to the highest
+            strict=True,
+        )
+    )
+    # END SOLUTION
+)
 
 # %% tags=["test"] name="q6-form" points=1
 assert np.shape(mark_box) == (2,), "`mark_box` should be a pair, (row, column)"
