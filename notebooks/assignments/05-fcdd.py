@@ -525,7 +525,7 @@ def upsample(maps, size, field, stride, start, sigma):
 # %% [markdown] tags=["text"]
 # ## A detector that is too good
 #
-# Digits were collected to train a detector: the nominal ones, of nine classes, in one office, and the known anomalies, all of one class (yours is printed above), in another. The scanner of the second office leaves a small faint *mark* on every page, always in the same place, and nobody has noticed. The next cell does the collecting, trains a small network with Eq. 2 for a second or two, and keeps its outputs.
+# Digits were collected to train a detector: the nominal ones, of nine classes, in one office, and the known anomalies, all of one class (yours is printed above), in another. The scanner of the second office leaves a small *mark* on every page, always in the same place, and nobody has looked. The next cell does the collecting, trains a small network with Eq. 2 for a second or two, and keeps its outputs.
 #
 # - `phi_nominal` and `phi_anomalous`, each `(n, 12, 12)`: the outputs for new digits, collected in the same two ways.
 # - `TEST_SETS["A"]`, `["B"]`, `["C"]`: three tests of that detector, each a pair of outputs (for nominal digits, for anomalous digits). They use the same digits, but in one the anomalous digits carry the mark, in one the nominal digits do, and in one none does.
@@ -652,12 +652,12 @@ for name, outputs in (("nominal digits", phi_nominal), ("known anomalies", phi_a
 
 figure, axes = plt.subplots(1, 5, figsize=(10, 2.3), layout="constrained")
 mean = np.asarray(heatmaps).mean(0)
-for axis, picture in zip(axes, [*page_anomalous[:4], mean], strict=True):
-    axis.imshow(picture, cmap="inferno" if picture is mean else "gray")
+for axis, picture in zip(axes, [*np.asarray(heatmaps)[:4], mean], strict=True):
+    axis.imshow(picture, cmap="inferno")
     axis.set(xticks=[7.5, 15.5], yticks=[7.5, 15.5], xticklabels=[], yticklabels=[])
-    axis.grid(color="white", linewidth=0.5 if picture is mean else 0)
-axes[0].set_title("known anomalies")
-axes[4].set_title("their mean heatmap")
+    axis.grid(color="white", linewidth=0.5)
+axes[0].set_title("heatmaps of anomalies")
+axes[4].set_title("mean of all")
 plt.show()
 
 for name, outputs in TEST_SETS.items():
@@ -726,6 +726,16 @@ mark_box = divmod(int(shares.argmax()), 3)
 found = {name: np.mean(scores(odd)[:, None] > scores(nominal)) for name, (nominal, odd) in TEST_SETS.items()}
 marked = dict(zip(sorted(found, key=found.get), ["none", "nominal", "anomalous"], strict=True))  # no mark, no chance
 
+# %% [markdown] tags=["text"]
+# When you have answered, look at the pages themselves:
+
+# %% tags=["show"]
+figure, axes = plt.subplots(1, 5, figsize=(10, 2.2), layout="constrained")
+for axis, page in zip(axes, page_anomalous[:5], strict=True):
+    axis.imshow(page, cmap="gray")
+    axis.set(xticks=[], yticks=[])
+plt.show()
+
 # %% [markdown] tags=["manual"] name="q7" points=4
 # ## Question 7: Clever Hans
 #
@@ -734,7 +744,7 @@ marked = dict(zip(sorted(found, key=found.get), ["none", "nominal", "anomalous"]
 # %% [markdown] tags=["rubric"] name="q7"
 # One point for each idea, half a point where it is named but not argued.
 #
-# 1. *What it has learned.* It finds the mark, not the digit. Two results: most heat of the known anomalies lies in the box of the mark, although the digit is elsewhere; and the AUROC falls far below one half when the nominal digits carry the mark, and to a mediocre value when no digit does.
+# 1. *What it has learned.* It finds the mark, not the digit. Two results: most heat of the known anomalies lies in the box of the mark, although the digit is elsewhere; and the AUROC falls far below one half when the nominal digits carry the mark, and to about one half or less when no digit does.
 # 2. *Why there was no alarm.* The test digits came from the same two offices, so the mark told the classes apart there as well. A test set that is like the training set cannot show what both have in common by accident; it takes test images made on purpose, or a look at the heatmaps.
 # 3. *A cure with a reason.* For instance the mark on as many nominal images as anomalous ones, so that it says nothing about the label; or its place made black in all images, in training and in use; or all digits collected in one office; or images cropped at random so widely that the mark is lost. Trained with pixel-wise masks (Eq. 3), heat outside of the digit is punished.
 # 4. *A check, and what stays open.* The AUROC with the mark on anomalous, nominal and no digits should be about the same, and the heat should move onto the digits. Each cure needs the mark to be known; masking loses what else is in that place; the detector may now find another accident; the digits themselves may be hard to tell apart, so the honest AUROC is lower.
