@@ -95,8 +95,8 @@ def grade(
         print(f"{out / name / 'grades.csv'}")
     if not all(outcome.confined.get("files", True) for outcome in outcomes):
         print("this system cannot limit access to files (no Landlock): the submissions could read what you can")
-    count = f"{len(outcomes)} submission{'s' if len(outcomes) > 1 else ''}"
-    print(f"{count} graded in {time.monotonic() - begin:.0f} s")
+    lost = sum(not outcome.checks for outcome in outcomes)
+    print(f"graded: {len(outcomes) - lost}, impossible to grade: {lost}, in {time.monotonic() - begin:.0f} s")
     return outcomes
 
 

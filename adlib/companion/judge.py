@@ -18,7 +18,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -177,7 +177,7 @@ class Runner:
         if "missing" in reply:
             question = self._owner[name]
             why = self._trouble.get(question)
-            raise Verdict(f"`{name}` is not defined in your answer to {question}" + (f": {why}" if why else ""))
+            raise Verdict(f"`{name}` is not defined: " + (why or f"your answer to {question} should define it"))
         if "refused" in reply:
             raise Verdict(f"what `{name}` holds or returns cannot be checked: {str(reply['refused'])[:200]}")
         if "error" in reply:
@@ -281,8 +281,7 @@ def _failure(assignment: Assignment, check: Cell, runner: Runner, space: dict[st
     runner.last = ""
     try:
         seen = space | _seen(assignment, check, runner)
-        with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with _quiet():
             exec(compile(check.source, check.name, "exec"), seen)
     except (Verdict, Raised) as error:
         return str(error)
@@ -330,11 +329,19 @@ def _setup(assignment: Assignment, student: str) -> dict[str, Any]:
     space: dict[str, Any] = {"__name__": "__main__"}
     for source in _setup_sources(assignment, student):
         try:
-            with contextlib.redirect_stdout(io.StringIO()):
+            with _quiet():
                 exec(compile(source, "setup", "exec"), space)
         except Exception as error:
             raise Broken(f"a setup cell raised {type(error).__name__}: {error}") from None
     return space
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """What a master's cell prints, and what it warns of, is lost."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def _is_blank(value: Any) -> bool:
