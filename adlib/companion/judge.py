@@ -181,7 +181,7 @@ class Runner:
         if "refused" in reply:
             raise Verdict(f"what `{name}` holds or returns cannot be checked: {str(reply['refused'])[:200]}")
         if "error" in reply:
-            raise _raised(subject, reply["error"], self._why(reply))
+            raise _raised(subject, reply, self._why(reply))
         try:
             value = decode(reply.get("value"))
         except Exception:  # only a process that has been tampered with sends such a thing
@@ -238,7 +238,8 @@ class Runner:
             return reply["stopped"]
         if "error" not in reply:
             return ""
-        error = {key: str(value)[:220] for key, value in dict(reply["error"]).items()}
+        told = reply["error"] if isinstance(reply["error"], dict) else {}
+        error = {key: str(value)[:220] for key, value in told.items()}
         kind, text = error.get("type", "an error"), error.get("text", "")
         line = f" (line {error['line']})" if error.get("line", "0") != "0" else ""
         if error.get("builtin") == "MemoryError" or NO_MEMORY.search(text):
@@ -250,9 +251,10 @@ class Runner:
         return f"raised {kind}" + (f": {text}" if text else "")
 
 
-def _raised(subject: str, error: dict[str, Any], why: str) -> Raised:
+def _raised(subject: str, reply: dict[str, Any], why: str) -> Raised:
     """What a check sees when a student's function raises: an exception of the same kind as far as Python has it."""
-    own = getattr(builtins, str(error.get("builtin")), Exception)
+    error = reply["error"]
+    own = getattr(builtins, str(error.get("builtin")), None) if isinstance(error, dict) else None
     sentence = f"{subject} {why}"
     if isinstance(own, type) and issubclass(own, Exception):
         with contextlib.suppress(TypeError):  # classes that cannot be mixed or need more arguments

@@ -109,11 +109,13 @@ class Process:
 
     def __init__(self, channel: socket.socket, leash: socket.socket) -> None:
         self._channel, self._leash = channel, leash
+        self._number = 0  # of the last request; a reply carries it
         self.confined: dict[str, bool] = self._reply(time.monotonic() + PATIENCE)
 
     def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
         """The reply to a request. Raises TooLong, after which the process may have been killed, or Ended."""
-        message = json.dumps(request).encode()
+        self._number += 1
+        message = json.dumps(request | {"number": self._number}).encode()
         try:
             self._channel.settimeout(max(seconds, 0.1))
             self._channel.sendall(struct.pack("Q", len(message)) + message)
@@ -143,14 +145,17 @@ class Process:
         return False
 
     def _reply(self, end: float) -> dict[str, Any]:
-        try:
-            (length,) = struct.unpack("Q", self._receive(8, end))
-            reply = json.loads(self._receive(length, end)) if length <= LARGEST else None
-        except (ValueError, RecursionError):
-            reply = None
-        if not isinstance(reply, dict):  # the code has written to our channel: nothing on it can be trusted any more
-            raise Ended(self.close())
-        return reply
+        """The reply to the last request; what the code itself has written to the channel is passed over."""
+        while True:
+            try:
+                (length,) = struct.unpack("Q", self._receive(8, end))
+                reply = json.loads(self._receive(length, end)) if length <= LARGEST else None
+            except (ValueError, RecursionError):
+                reply = None
+            if not isinstance(reply, dict):
+                raise Ended(self.close())
+            if reply.pop("number", None) == self._number:
+                return reply
 
     def _receive(self, size: int, end: float) -> bytes:
         received = bytearray()
@@ -235,15 +240,15 @@ def _student(order: dict[str, Any], channel: socket.socket, apart: bool, readabl
     files = sandbox.restrict(readable, folder)
     sandbox.limit(order["memory"], order["cpu"])
     session = Session()
-    confined = {"network": apart and not order["network"], "files": files}
-    _send(channel, confined)
+    _send(channel, {"network": apart and not order["network"], "files": files, "number": 0})
     stream = channel.makefile("rb")
     while True:
         try:
             head = stream.read(8)
             if len(head) < 8:
                 os._exit(0)
-            _send(channel, session.reply(json.loads(stream.read(struct.unpack("Q", head)[0]))))
+            request = json.loads(stream.read(struct.unpack("Q", head)[0]))
+            _send(channel, session.reply(request) | {"number": request["number"]})
         except KeyboardInterrupt:  # it came when the code had just ended
             continue
 
@@ -251,7 +256,8 @@ def _student(order: dict[str, Any], channel: socket.socket, apart: bool, readabl
 def _send(channel: socket.socket, reply: dict[str, Any]) -> None:
     message = json.dumps(reply).encode()
     if len(message) > LARGEST:
-        message = json.dumps({"refused": f"it is larger than {LARGEST // 2**20} MB"}).encode()
+        too_large = {"refused": f"it is larger than {LARGEST // 2**20} MB", "number": reply["number"]}
+        message = json.dumps(too_large).encode()
     channel.sendall(struct.pack("Q", len(message)) + message)
 
 
