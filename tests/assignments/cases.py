@@ -136,7 +136,7 @@ def loop(master: Assignment, world: World) -> Case:
 
 @every
 def bomb(master: Assignment, world: World) -> Case:
-    body = "hoard = []\nwhile True:\n    hoard.append(bytearray(2**31))"
+    body = "import numpy as np\nhoard = []\nwhile True:\n    hoard.append(np.empty(2**27))"
     return Case(all_do(master, body), without(master), "needed more than 3 GB of memory")
 
 
