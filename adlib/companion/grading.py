@@ -82,9 +82,9 @@ def grade(
     tasks = list(_tasks(folder, assignments, slug))
     _check_system(limits)
     wanted = [assignments[name] for name in sorted({task.slug for task in tasks} & set(assignments))]
-    with Judges([masters / f"{assignment.slug}.py" for assignment in wanted], limits, jobs) as judges:
-        for assignment in wanted:
-            _check_reference(assignment, judges)
+    possible = sum(not task.why_not for task in tasks)
+    with Judges([masters / f"{assignment.slug}.py" for assignment in wanted], limits, min(jobs, possible)) as judges:
+        _check_references(wanted, judges)
         outcomes = []
         for outcome in judges.grade(tasks):
             outcomes.append(outcome)
@@ -111,6 +111,8 @@ class Judges:
         self._is_over = False
 
     def __enter__(self) -> "Judges":
+        for _ in range(self._jobs):
+            self._add()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -120,9 +122,6 @@ class Judges:
 
     def grade(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
         """The outcomes, in the order in which they come."""
-        tasks = list(tasks)
-        while len(self._all) < min(self._jobs, sum(not task.why_not for task in tasks)):
-            self._add()
         with ThreadPoolExecutor(self._jobs) as pool:
             waiting: list[Future[Outcome]] = [pool.submit(self.one, task) for task in tasks]
             try:
@@ -263,14 +262,14 @@ def _check_system(limits: Limits) -> None:
         )
 
 
-def _check_reference(assignment: Assignment, judges: Judges) -> None:
-    """Refuses when the master's own solution does not get every point."""
-    (outcome,) = judges.grade([Task("reference", assignment.slug)])
-    failed = [check for check in outcome.checks if check.why]
-    if failed or not outcome.checks:
-        why = f"fails {failed[0].name}: {failed[0].why}" if failed else "; ".join(outcome.notes)
-        raise Refusal(f"nobody is graded: the solution of {assignment.slug} itself {why}")
-    print(f"{assignment.slug}: the solution gets {outcome.points()} of {outcome.possible()}, as it must", flush=True)
+def _check_references(assignments: list[Assignment], judges: Judges) -> None:
+    """Refuses when a master's own solution does not get every point."""
+    for outcome in judges.grade(Task("reference", assignment.slug) for assignment in assignments):
+        failed = [check for check in outcome.checks if check.why]
+        if failed or not outcome.checks:
+            why = f"fails {failed[0].name}: {failed[0].why}" if failed else "; ".join(outcome.notes)
+            raise Refusal(f"nobody is graded: the solution of {outcome.slug} itself {why}")
+        print(f"{outcome.slug}: the solution gets {outcome.points()} of {outcome.possible()}, as it must", flush=True)
 
 
 def _line(outcome: Outcome) -> str:

@@ -28,6 +28,7 @@ from typing import Any, NoReturn
 
 from . import sandbox
 from .exchange import NotPlain, decode, encode
+from .run import die_with_parent
 
 LARGEST = 50 * 2**20  # bytes of a reply
 MERCY = 2.0  # seconds between an interruption and the end
@@ -187,7 +188,7 @@ def _cache() -> Path:
 
 def _nursery(control: socket.socket, modules: list[str]) -> None:
     """Imports, then forks a guard for every order that comes."""
-    sandbox.die_with_parent()
+    die_with_parent()
     for name in ("IPython.core.interactiveshell", *modules):
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
@@ -229,7 +230,7 @@ def _guard(order: dict[str, Any], channel: socket.socket, leash: socket.socket, 
 
 def _student(order: dict[str, Any], channel: socket.socket, apart: bool, readable: list[Path]) -> NoReturn:
     """Confines this process, then answers requests until the grader has no more."""
-    sandbox.die_with_parent()
+    die_with_parent()
     signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = Path(order["folder"])
     os.chdir(folder)

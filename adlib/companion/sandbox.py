@@ -2,14 +2,14 @@
 
 First `leave` (namespaces: no network, no sight of other processes), then a fork, and in the child `limit` (memory and
 time) and `restrict` (files). This stops accidents and what students usually try; it is not a jail for an attacker who
-knows a hole in the kernel. `python -m adlib.companion.sandbox` says what this system grants.
+knows a hole in the kernel, and Unix sockets with a name in the file system stay within reach of who may open them.
+`python -m adlib.companion.sandbox` says what this system grants.
 """
 
 import ctypes
 import json
 import os
 import resource
-import signal
 import struct
 import subprocess
 import sys
@@ -109,12 +109,6 @@ def granted() -> dict[str, bool]:
     """What this system grants, tried in a process of its own: {"network": it can be cut, "files": so can files}."""
     tried = subprocess.run([sys.executable, "-m", __name__], capture_output=True, text=True, check=True)
     return json.loads(tried.stdout)
-
-
-def die_with_parent() -> None:
-    """Asks Linux to kill this process when its parent dies."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _unshare(flags: int) -> None:

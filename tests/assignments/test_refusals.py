@@ -128,7 +128,6 @@ def test_students_are_files_or_folders(tmp_path, mini):
 
 def test_a_judge_that_dies_is_replaced(apart, tmp_path, handed_in):
     with Judges([MINI], Limits(), jobs=1) as judges:
-        judges._add()
         judges._all[0]._process.kill()
         lost, graded = (judges.one(Task(name, "90-mini", handed_in / "ada.ipynb")) for name in ("ada", "bob"))
     assert lost.checks == [] and "took too long or ended the grader's process" in lost.notes[0]
