@@ -109,6 +109,7 @@ class Judges:
         self._jobs = max(1, jobs)
         self._all: list[_Judge] = []
         self._is_over = False
+        self._scratch = tempfile.TemporaryDirectory(prefix="adlib-grading-", ignore_cleanup_errors=True)
 
     def __enter__(self) -> "Judges":
         for _ in range(self._jobs):
@@ -119,6 +120,7 @@ class Judges:
         self._is_over = True
         for judge in self._all:
             judge.close()
+        self._scratch.cleanup()
 
     def grade(self, tasks: Iterable[Task]) -> Iterator[Outcome]:
         """The outcomes, in the order in which they come."""
@@ -158,7 +160,7 @@ class Judges:
     def _add(self) -> None:
         if self._is_over:
             return
-        judge = _Judge(list(self._masters.values()), self._limits)
+        judge = _Judge(list(self._masters.values()), self._limits, self._scratch.name)
         self._all.append(judge)
         self._free.put(judge)
 
@@ -166,9 +168,10 @@ class Judges:
 class _Judge:
     """A `judge` in a process of its own."""
 
-    def __init__(self, masters: list[Path], limits: Limits) -> None:
+    def __init__(self, masters: list[Path], limits: Limits, scratch: str) -> None:
         command = [sys.executable, "-m", "adlib.companion.judge", json.dumps(asdict(limits)), *map(str, masters)]
         environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+        environment |= {"TMPDIR": scratch}  # which is removed even when a judge must be killed
         self._process = subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
         )  # in a session of its own: Ctrl-C is ours

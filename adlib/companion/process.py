@@ -20,11 +20,14 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
+
+from adlib.data import user_cache
 
 from . import sandbox
 from .exchange import NotPlain, decode, encode
@@ -70,10 +73,11 @@ class Nursery:
         environment = {key: os.environ[key] for key in KEPT if key in os.environ}
         environment |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         environment |= {"PYTHONPATH": str(package), "PYTHONHASHSEED": "0", "MPLBACKEND": "agg", "PYTHONNOUSERSITE": "1"}
-        environment |= {"XDG_CACHE_HOME": str(_cache())}  # HOME is about to change
+        self._home = tempfile.TemporaryDirectory(prefix="adlib-nursery-", ignore_cleanup_errors=True)
+        environment |= {"HOME": self._home.name, "XDG_CACHE_HOME": str(user_cache().parent)}  # the cache stays
         self._control = ours
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__, str(theirs.fileno()), *modules],
+            [sys.executable, "-P", "-m", __name__, str(theirs.fileno()), *modules],  # -P: nothing from this folder
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -103,6 +107,7 @@ class Nursery:
         self._control.close()
         self._process.kill()
         self._process.wait()
+        self._home.cleanup()
 
 
 class Process:
@@ -177,21 +182,16 @@ class Process:
         return bytes(received)
 
 
-def _cache() -> Path:
-    from adlib.data import user_cache
-
-    return user_cache().parent
-
-
 # ------------------------------------------------------------------------------------------- in the other processes
 
 
 def _nursery(control: socket.socket, modules: list[str]) -> None:
     """Imports, then forks a guard for every order that comes."""
     die_with_parent()
-    for name in ("IPython.core.interactiveshell", *modules):
+    for name in modules:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    session = Session()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # ended guards leave nothing behind
     readable = sandbox.readable()
     while True:
@@ -199,13 +199,18 @@ def _nursery(control: socket.socket, modules: list[str]) -> None:
         if not message:
             return
         if os.fork() == 0:
-            control.close()
-            _guard(json.loads(message), *(socket.socket(fileno=number) for number in sockets), readable)
+            try:
+                control.close()
+                _guard(json.loads(message), *(socket.socket(fileno=number) for number in sockets), readable, session)
+            finally:
+                os._exit(1)
         for number in sockets:
             os.close(number)
 
 
-def _guard(order: dict[str, Any], channel: socket.socket, leash: socket.socket, readable: list[Path]) -> NoReturn:
+def _guard(
+    order: dict[str, Any], channel: socket.socket, leash: socket.socket, readable: list[Path], session: "Session"
+) -> NoReturn:
     """Starts the student's process and kills it when the leash goes slack."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -214,7 +219,7 @@ def _guard(order: dict[str, Any], channel: socket.socket, leash: socket.socket, 
     child = os.fork()
     if child == 0:
         leash.close()
-        _student(order, channel, apart, readable)
+        _student(order, channel, apart, readable, session)  # never comes back
     channel.close()
     while leash.recv(1):
         os.kill(child, signal.SIGINT)
@@ -228,7 +233,9 @@ def _guard(order: dict[str, Any], channel: socket.socket, leash: socket.socket, 
     os._exit(0)
 
 
-def _student(order: dict[str, Any], channel: socket.socket, apart: bool, readable: list[Path]) -> NoReturn:
+def _student(
+    order: dict[str, Any], channel: socket.socket, apart: bool, readable: list[Path], session: "Session"
+) -> NoReturn:
     """Confines this process, then answers requests until the grader has no more."""
     die_with_parent()
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -238,9 +245,10 @@ def _student(order: dict[str, Any], channel: socket.socket, apart: bool, readabl
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
         os.dup2(nowhere, number)
+    sys.stdin, sys.stdout = open(os.devnull), open(os.devnull, "w")
+    sys.stderr = sys.stdout
     files = sandbox.restrict(readable, folder)
     sandbox.limit(order["memory"], order["cpu"])
-    session = Session()
     _send(channel, {"network": apart and not order["network"], "files": files, "number": 0})
     stream = channel.makefile("rb")
     while True:
@@ -274,7 +282,6 @@ class Session:
                 """`%matplotlib inline` may ask for it."""
 
         self._shell = Shell.instance(config=Config({"HistoryManager": {"enabled": False}}))
-        self._show_nothing()
         builtins.input = _no_input
         random.seed(0)
         if "numpy" in sys.modules:
@@ -305,11 +312,6 @@ class Session:
             sys.modules["matplotlib.pyplot"].close("all")
         error = result.error_before_exec or result.error_in_exec
         return {"error": _described(error)} if error else {}
-
-    def _show_nothing(self) -> None:
-        """What is printed goes to the null device; a stream of our own, since a fork shares the nursery's."""
-        sys.stdin, sys.stdout = open(os.devnull), open(os.devnull, "w")
-        sys.stderr = sys.stdout
 
 
 def _no_input(prompt: object = "") -> str:
