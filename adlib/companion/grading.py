@@ -26,7 +26,7 @@ from typing import Any
 
 from . import attach, reports, sandbox
 from .assignments import Assignment, BadMaster, read
-from .judge import Checked, Outcome
+from .judge import REFERENCE, Checked, Outcome
 from .process import Limits
 
 MASTERS = Path("notebooks/assignments")
@@ -257,6 +257,8 @@ def _of_student(student: str, paths: list[Path], assignments: dict[str, Assignme
 
 def _check_system(limits: Limits) -> None:
     """Refuses when the system cannot cut the network, unless that was allowed."""
+    if sys.platform != "linux":
+        raise Refusal("grading needs Linux: a virtual machine or WSL will do", 2)
     if not limits.network and not sandbox.granted()["network"]:
         raise Refusal(
             "this system does not let us cut the network for the students' code, so nobody is graded; "
@@ -267,7 +269,7 @@ def _check_system(limits: Limits) -> None:
 
 def _check_references(assignments: list[Assignment], judges: Judges) -> None:
     """Refuses when a master's own solution does not get every point."""
-    for outcome in judges.grade(Task("reference", assignment.slug) for assignment in assignments):
+    for outcome in judges.grade(Task(REFERENCE, assignment.slug) for assignment in assignments):
         failed = [check for check in outcome.checks if check.why]
         if failed or not outcome.checks:
             why = f"fails {failed[0].name}: {failed[0].why}" if failed else "; ".join(outcome.notes)

@@ -31,6 +31,7 @@ from .attach import Part, Submission
 from .exchange import NotPlain, decode, encode
 from .process import Ended, Limits, Nursery, Process, TooLong
 
+REFERENCE = "reference"  # the name under which the solution is graded
 MEMORY = 8 * 10**9  # bytes that a check may use here
 CHANCES = 2  # how often a function may take too long or end its process before it is not called any more
 NO_MEMORY = re.compile(r"can't allocate memory|bad_alloc|Unable to allocate|Cannot allocate memory")
@@ -75,27 +76,40 @@ class Verdict(BaseException):
 class Raised(Exception):
     """A student's function raised; the class raised here is derived from Python's own one, too."""
 
+    def __str__(self) -> str:
+        return str(self.args[0])  # KeyError would show it in quotes
+
 
 class Broken(RuntimeError):
     """One sentence about an assignment that cannot be graded here at all."""
 
 
-def grade(
-    assignment: Assignment, notebook: attach.Notebook, student: str, nursery: Nursery, limits: Limits
-) -> Outcome:
+def grade(assignment: Assignment, notebook: attach.Notebook, student: str, nursery: Nursery, limits: Limits) -> Outcome:
     """What a notebook is worth. Raises Broken when the master's own cells fail."""
     begin = time.monotonic()
     submission = attach.attach(assignment, notebook, student)
-    outcome = Outcome(student, assignment.slug, written=submission.written, notes=submission.notes)
+    outcome = _graded(assignment, submission, student, nursery, limits)
+    if submission.is_blank:
+        outcome.notes.insert(0, "nothing is answered yet: write your code in place of each `...` and hand it in again")
+    elif student != REFERENCE and any(check.why for check in outcome.checks):
+        own = _graded(assignment, attach.attach(assignment, reference(assignment), student), student, nursery, limits)
+        for check in own.checks:
+            if check.why:
+                outcome.notes.append(f"{check.question}: with these numbers the solution fails, too: mark it by hand")
+    outcome.seconds = round(time.monotonic() - begin, 1)
+    return outcome
+
+
+def _graded(
+    assignment: Assignment, submission: Submission, student: str, nursery: Nursery, limits: Limits
+) -> Outcome:
+    outcome = Outcome(student, assignment.slug, written=submission.written)
     space = _setup(assignment, student)
     with tempfile.TemporaryDirectory(prefix="adlib-", ignore_cleanup_errors=True) as folder:
         with Runner(assignment, student, nursery, Path(folder), limits) as runner:
             outcome.confined = runner.confined
             outcome.checks = list(_checks(assignment, submission, runner, space))
     outcome.notes = [*submission.notes, *runner.notes]
-    if submission.is_blank:
-        outcome.notes.insert(0, "nothing is answered yet: write your code in place of each `...` and hand it in again")
-    outcome.seconds = round(time.monotonic() - begin, 1)
     return outcome
 
 
@@ -165,8 +179,7 @@ class Runner:
         request = {"call": name, "args": encode(list(args)), "kwargs": encode(kwargs)}
         reply = self._ask(request, self._limits.call)
         if "stopped" in reply:
-            failures.append(f"`{name}` {self._why(reply)}")
-            raise Verdict(failures[-1])
+            failures.append(f"`{name}` {reply['stopped']}")
         return self._value(name, reply, f"`{name}` returns", f"`{name}`")
 
     def get(self, name: str) -> Any:
@@ -174,6 +187,8 @@ class Runner:
         return self._value(name, self._ask({"get": name}, self._limits.call), f"`{name}` is", f"reading `{name}`")
 
     def _value(self, name: str, reply: dict[str, Any], holds: str, subject: str) -> Any:
+        if "stopped" in reply:
+            raise Verdict(f"`{name}` {reply['stopped']}")
         if "missing" in reply:
             question = self._owner[name]
             why = self._trouble.get(question)
@@ -229,7 +244,7 @@ class Runner:
             for source in self._setup:
                 if why := self._why(self._process.ask({"run": source}, self._limits.whole)):
                     raise Broken(f"a setup cell {why}")
-        except (Ended, TimeoutError, TooLong):
+        except (Ended, TooLong):
             raise Broken("the process for a student's code cannot start, or ends in a setup cell") from None
 
     def _why(self, reply: dict[str, Any]) -> str:

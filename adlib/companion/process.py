@@ -71,6 +71,8 @@ class Nursery:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         package = Path(__file__).resolve().parents[2]
         environment = {key: os.environ[key] for key in KEPT if key in os.environ}
+        if "ADLIB_DATA" in environment:  # forks have another working folder and another home
+            environment["ADLIB_DATA"] = str(Path(environment["ADLIB_DATA"]).expanduser().absolute())
         environment |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         environment |= {"PYTHONPATH": str(package), "PYTHONHASHSEED": "0", "MPLBACKEND": "agg", "PYTHONNOUSERSITE": "1"}
         self._home = tempfile.TemporaryDirectory(prefix="adlib-nursery-", ignore_cleanup_errors=True)
@@ -96,6 +98,8 @@ class Nursery:
                 self._control, [json.dumps(order).encode()], [channel_there.fileno(), leash_there.fileno()]
             )
         except OSError:
+            channel.close()
+            leash.close()
             raise Ended(killed=True) from None
         finally:
             channel_there.close()
@@ -116,7 +120,10 @@ class Process:
     def __init__(self, channel: socket.socket, leash: socket.socket) -> None:
         self._channel, self._leash = channel, leash
         self._number = 0  # of the last request; a reply carries it
-        self.confined: dict[str, bool] = self._reply(time.monotonic() + PATIENCE)
+        try:
+            self.confined: dict[str, bool] = self._reply(time.monotonic() + PATIENCE)
+        except TimeoutError:
+            raise Ended(self.close()) from None
 
     def ask(self, request: dict[str, Any], seconds: float) -> dict[str, Any]:
         """The reply to a request. Raises TooLong, after which the process may have been killed, or Ended."""
