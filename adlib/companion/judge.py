@@ -100,9 +100,7 @@ def grade(assignment: Assignment, notebook: attach.Notebook, student: str, nurse
     return outcome
 
 
-def _graded(
-    assignment: Assignment, submission: Submission, student: str, nursery: Nursery, limits: Limits
-) -> Outcome:
+def _graded(assignment: Assignment, submission: Submission, student: str, nursery: Nursery, limits: Limits) -> Outcome:
     outcome = Outcome(student, assignment.slug, written=submission.written)
     space = _setup(assignment, student)
     with tempfile.TemporaryDirectory(prefix="adlib-", ignore_cleanup_errors=True) as folder:
@@ -137,9 +135,7 @@ def modules(assignments: Iterable[Assignment]) -> list[str]:
 class Runner:
     """A submission's process. When it has died it starts again and repeats what went well."""
 
-    def __init__(
-        self, assignment: Assignment, student: str, nursery: Nursery, folder: Path, limits: Limits
-    ) -> None:
+    def __init__(self, assignment: Assignment, student: str, nursery: Nursery, folder: Path, limits: Limits) -> None:
         self.notes: list[str] = []
         self.last = ""  # what a function returned last, in words
         self._owner = {name: cell.name for cell in assignment.of("solution") for name in answers(cell)}
@@ -280,9 +276,7 @@ def _raised(subject: str, reply: dict[str, Any], why: str) -> Raised:
 # --------------------------------------------------------------------------------------------- the checks, from here
 
 
-def _checks(
-    assignment: Assignment, submission: Submission, runner: Runner, space: dict[str, Any]
-) -> Iterable[Checked]:
+def _checks(assignment: Assignment, submission: Submission, runner: Runner, space: dict[str, Any]) -> Iterable[Checked]:
     """Question by question: its answer runs, then at once its checks, so that no later cell matters to them."""
     for part in submission.before:
         runner.run(part)
