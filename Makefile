@@ -7,7 +7,7 @@ PORT ?= 8000
 V := .venv/bin/python
 PIPELINE = exec $(V) tools/pipeline.py --cores $(CORES)
 
-.PHONY: help book test chapter pairs data verdicts sweep serve bench clean
+.PHONY: help book test chapter pairs data verdicts sweep grade serve bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,6 +19,7 @@ help:
 	@echo 'make pairs                          write notebooks/*.ipynb from the .py beside them'
 	@echo 'make verdicts                       keep the verdicts of the last make book in results/verdicts.json'
 	@echo 'make sweep NAME=geom-intuition      run the missing points of a sweep, append them to results/recorded/'
+	@echo 'make grade SUBMISSIONS=folder       grade the notebooks in a folder (ASSIGNMENT=01-geom, ALLOW_NETWORK=1)'
 	@echo 'make bench                          the benchmarks'
 	@echo 'make clean                          remove build/ and what Snakemake knows (not .venv, not data/)'
 	@echo 'Variables: PYTHON=$(PYTHON) (3.11 to 3.13), CORES=$(CORES), ADLIB_DATA (a folder with data sets)'
@@ -53,6 +54,11 @@ sweep: venv-book
 	@[ -f 'results/sweeps/$(NAME).yml' ] || { echo 'NAME=$(NAME): there is no results/sweeps/$(NAME).yml' >&2; exit 2; }
 	@[ -z "$$(git status --porcelain)" ] || { echo 'uncommitted changes: sweep in a clean worktree (git worktree add)' >&2; exit 2; }
 	@$(PIPELINE) 'build/sweeps/$(NAME)/done'
+
+grade: venv-book
+	@[ -n '$(SUBMISSIONS)' ] || { echo 'say which folder: make grade SUBMISSIONS=folder' >&2; exit 2; }
+	@exec $(V) -m adlib.companion.grading $(if $(ASSIGNMENT),--assignment '$(ASSIGNMENT)') \
+		$(if $(ALLOW_NETWORK),--allow-network) -- '$(SUBMISSIONS)'
 
 serve:
 	@[ -f build/site/index.html ] || { echo 'there is no site yet: run make book' >&2; exit 2; }

@@ -79,9 +79,10 @@ def _array(text: str) -> Any:
     import numpy as np
 
     try:
-        array = np.load(io.BytesIO(base64.b64decode(text, validate=True)), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
+        file = io.BytesIO(base64.b64decode(text, validate=True))
+        array = np.lib.format.read_array(file, allow_pickle=False)
+    except (ValueError, EOFError, OSError, MemoryError) as error:
         raise NotPlain("an array arrived damaged") from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in KINDS:
+    if array.dtype.kind not in KINDS:
         raise NotPlain("this is not an array of numbers")
     return array

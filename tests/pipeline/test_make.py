@@ -70,5 +70,5 @@ def test_another_python_is_refused_in_one_sentence(install, tmp_path):
 def test_make_alone_says_what_it_can_do():
     outcome = subprocess.run(["make", "-s", "-C", str(ROOT)], capture_output=True, text=True)
     assert outcome.returncode == 0
-    for target in "book test chapter pairs data verdicts sweep serve bench clean".split():
+    for target in "book test chapter pairs data verdicts sweep grade serve bench clean".split():
         assert f"make {target}" in outcome.stdout
