@@ -701,7 +701,7 @@ twin = asked // 4 * 4 + (asked + 1) % 4
 twin = 18 + asked % 4  # the row and the column of the figure added up
 
 # %% [markdown] tags=["manual"] name="q8" points=4
-# ## Question 8: a class that looks the same, in words
+# ## Question 8: a class that looks the same
 #
 # In Section 6 the normal class is the digit 8, the two views are the image and its mirror image, and the AUROC is only 0.646. In at most twelve sentences:
 #
