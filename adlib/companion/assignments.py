@@ -41,6 +41,7 @@ CHECKS = ("test", "hidden")
 MARKDOWN = ("text", "question", "manual", "rubric")
 NAME = re.compile(r"q\d+(-[a-z0-9-]+)?")
 SOLUTION = re.compile(r"^([ \t]*)# BEGIN SOLUTION\n.*?^[ \t]*# END SOLUTION$", re.DOTALL | re.MULTILINE)
+VALUE = re.compile(r"^(\w+ = )\(\n[ \t]*# BEGIN SOLUTION\n(?:(?!# END).)*# END SOLUTION\n\)$", re.DOTALL | re.MULTILINE)
 MARKS = re.compile(r"^[ \t]*# (BEGIN|END) SOLUTION\n?", re.MULTILINE)
 
 
@@ -91,6 +92,28 @@ def variant(slug: str, student: str) -> Any:
     return np.random.default_rng(int.from_bytes(digest[:8], "big"))
 
 
+def as_numbers(value: Any, shape: tuple[int, ...], what: str) -> Any:
+    """An answer as an array of floats, for the checks of a master; AssertionError with one sentence if it is not one.
+
+    `what` names the answer, "`project` of three rows". The shape () stands for one number.
+    """
+    import numpy as np
+
+    wanted = f"numbers of shape {shape}" if shape else "one number"
+    if value is None or value is ...:
+        raise AssertionError(f"{what} has no answer yet, should be {wanted}")
+    try:
+        array = np.asarray(value)
+        is_numbers = array.dtype.kind in "biuf"
+    except ValueError:  # rows of different lengths
+        is_numbers = False
+    if not is_numbers:
+        raise AssertionError(f"{what} should be {wanted}, not a {type(value).__name__} like this")
+    if array.shape != shape:
+        raise AssertionError(f"{what} should be {wanted}, has the shape {array.shape}")
+    return array.astype(float)
+
+
 def read(path: str | Path) -> Assignment:
     """The assignment of a master. Raises BadMaster with one sentence, OSError."""
     import jupytext
@@ -107,8 +130,11 @@ def read(path: str | Path) -> Assignment:
 
 
 def stub(source: str) -> str:
-    """A solution's source as students get it: `...` in place of each part between the marks."""
-    return SOLUTION.sub(r"\1...  # your code here", source)
+    """A solution's source as students get it: `...` in place of each part between the marks.
+
+    A value whose marks are all that its parentheses hold, `name = (...)`, is blank without them.
+    """
+    return SOLUTION.sub(r"\1...  # your code here", VALUE.sub(r"\1...  # your code here", source))
 
 
 def solved(source: str) -> str:
@@ -143,21 +169,25 @@ def attempt(assignment: Assignment, replaced: dict[str, str] | None = None) -> d
             elif cell.kind == "solution":
                 try:
                     exec(compile(replaced.get(cell.name, solved(cell.source)), cell.name, "exec"), space)
+                    space |= _sent(cell, space)
                 except Exception as error:  # an answer may do anything
-                    broken[cell.name] = f"{type(error).__name__}: {error}"
+                    broken[cell.name] = _why(error)
             else:
                 outcome[cell.name] = broken.get(cell.question) or _failure(cell, _seen(assignment, space))
     return outcome
 
 
+def _sent(cell: Cell, space: dict[str, Any]) -> dict[str, Any]:
+    """The values that a solution cell defines, sent through `exchange`. Raises NotPlain."""
+    names = [name for name, kind in answers(cell).items() if kind is object and name in space]
+    return {name: decode(encode(space[name])) for name in names}
+
+
 def _seen(assignment: Assignment, space: dict[str, Any]) -> dict[str, Any]:
-    """The namespace as a check sees it: what the answers define goes through `exchange`."""
-    seen = dict(space)
-    for cell in assignment.of("solution"):
-        for name, kind in answers(cell).items():
-            if name in space:
-                seen[name] = _remote(space[name]) if kind is Callable else decode(encode(space[name]))
-    return seen
+    """The namespace as a check sees it: what functions take and give goes through `exchange`."""
+    defined = {name: kind for cell in assignment.of("solution") for name, kind in answers(cell).items()}
+    functions = [name for name, kind in defined.items() if kind is Callable and name in space]
+    return space | {name: _remote(space[name]) for name in functions}
 
 
 def _remote(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -172,11 +202,14 @@ def _remote(function: Callable[..., Any]) -> Callable[..., Any]:
 def _failure(check: Cell, space: dict[str, Any]) -> str:
     try:
         exec(compile(check.source, check.name, "exec"), space)
-    except NotPlain as error:
-        return str(error)
     except Exception as error:  # of the student's code, mostly
-        return str(error) if isinstance(error, AssertionError) else f"{type(error).__name__}: {error}"
+        return _why(error)
     return ""
+
+
+def _why(error: Exception) -> str:
+    """What went wrong: the sentence of a check or of `exchange`, or the error with its name."""
+    return str(error) if isinstance(error, AssertionError | NotPlain) else f"{type(error).__name__}: {error}"
 
 
 def _cell(file: str, number: int, cell: Any) -> Cell:

@@ -9,9 +9,9 @@
 # %% [markdown] tags=["text"]
 # # Negatives from a shell
 #
-# DROCC (Goyal et al. 2020) has normal data only and trains a classifier all the same: it makes its own negatives, in a shell around each training point, and lets them climb to where the classifier is most easily fooled. You will write the projection to the shell, the climb, the loss, the projection to the shell of DROCC-LF, and the F1 score that such papers print, and look at what the climb does to the negatives.
+# DROCC (Goyal et al. 2020) has normal data only and trains a classifier all the same: it makes its own negatives, in a shell around each training point, and lets them climb to where the classifier is most easily fooled. You will write the projection to the shell, the climb, the projection to the shell of DROCC-LF, and the F1 score that such papers print, and look at what the climb does to the negatives.
 #
-# You need the book's chapters *Negatives off the curve*, *Which coordinates may be ignored?* and *Two F1 scores with one name*, and Sections 3 and 4 of the paper. NumPy is enough; it takes 60 to 90 minutes. A function may return NumPy arrays or torch tensors, in single or double precision, and leaves its arguments unchanged.
+# You need the book's chapters *Negatives off the curve*, *Which coordinates may be ignored?* and *Two F1 scores with one name*, and Sections 3 and 4 of the paper. NumPy is enough; it takes 60 to 90 minutes. A function may return NumPy arrays or torch tensors without a graph, in single or double precision, and leaves its arguments unchanged.
 
 # %% tags=["setup", "parameters"]
 student: str = "anonymous"  # your name or number, as your instructor gave it to you
@@ -24,7 +24,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from adlib.companion.assignments import variant
+from adlib.companion.assignments import as_numbers, variant
 from adlib.data import sine_wave
 
 sys.modules["adlib.drocc"] = None  # you write it yourself here; the package's own is closed
@@ -37,7 +37,7 @@ N_STEPS = int(draw.integers(4, 9))  # steps of the ascent
 TURN = int(draw.choice([2, 8, 25]))  # degrees, for question 4
 STEPS = [round(reach * RADIUS / N_STEPS, 5) for reach in (0.05, 0.2, 0.8, 3.2)]  # lengths of a step
 RADII = [float(draw.choice(some)) for some in ([0.03, 0.04, 0.05], [0.3, 0.4, 0.5], [2.2, 2.5, 2.8])]
-SHARE = float(draw.choice([0.05, 0.1, 0.15, 0.25, 0.3]))  # share of the rows called anomalous, for question 7
+SHARE = float(draw.choice([0.05, 0.1, 0.15, 0.25, 0.3]))  # share of the rows called anomalous, for question 6
 print(f"radius {RADIUS}, gamma {GAMMA}, {N_STEPS} steps of {STEPS}, turn {TURN}, radii {RADII}, share {SHARE}")
 
 # %% [markdown] tags=["text"]
@@ -58,6 +58,7 @@ TEST = np.concatenate([sine_wave(400, random), sine_wave(400, random, displaced=
 TEST = (TEST - MEAN) / DEVIATION
 IS_ANOMALY = np.repeat([0, 1], 400)
 NOISE = random.standard_normal(WAVE.shape)  # where negatives start, relative to their own point
+WAVE.flags.writeable = NOISE.flags.writeable = False  # functions leave what they are given unchanged
 HIDDEN = random.normal(0, 2, (128, 2)), random.uniform(-3, 3, 128)
 
 
@@ -76,16 +77,12 @@ def train(normal, negatives):
     return v, b, model.coef_[0], float(model.intercept_[0])
 
 
+def distance_to_wave(points):
+    """Distance of each of the points (n, 2) to the nearest training point, (n,)."""
+    return np.linalg.norm(np.asarray(points)[:, None] - WAVE, axis=2).min(1)
+
+
 NET = train(WAVE, random.uniform(-3, 3, (1000, 2)))  # a first network, against points from anywhere
-
-
-def as_numbers(name, value, shape):
-    """What `name` gives, as an array of floats, for the checks; one sentence if its shape is another."""
-    found = None if value is None or value is ... else np.shape(value)
-    wanted = f"an array of shape {shape}" if shape else "a number"
-    assert found == shape, f"`{name}` should give {wanted}, not {'nothing' if found is None else found}"
-    return np.asarray(value, float)
-
 
 # %% [markdown] tags=["question"] name="q1"
 # ## Question 1: back to the shell
@@ -107,7 +104,7 @@ def project(delta, radius, gamma):
 
 # %% tags=["test"] name="q1-three" points=1
 delta = np.array([[0.1, 0.0], [0.0, 1.5], [3.0, 4.0]])
-found = as_numbers("project", project(delta, 1.0, 2.0), (3, 2))
+found = as_numbers(project(delta, 1.0, 2.0), (3, 2), "`project`")
 assert np.allclose(found[0], [1, 0], atol=1e-5), "(0.1, 0) is too near: it should move out to the inner sphere"
 assert np.allclose(found[1], [0, 1.5], atol=1e-5), "(0, 1.5) is in the shell already: it should stay as it is"
 assert np.allclose(found[2], [1.2, 1.6], atol=1e-5), "(3, 4) is too far: it should keep its direction, at length 2"
@@ -115,7 +112,7 @@ assert np.allclose(found[2], [1.2, 1.6], atol=1e-5), "(3, 4) is too far: it shou
 # %% tags=["hidden"] name="q1-nearest" points=2
 random_ = np.random.default_rng(11)
 delta = random_.normal(size=(60, 3)) * random_.choice([0.1, 0.6, 4.0], (60, 1))
-found = as_numbers("project", project(delta, 0.7, 1.8), (60, 3))
+found = as_numbers(project(delta, 0.7, 1.8), (60, 3), "`project`")
 length = np.sqrt((found**2).sum(1))
 assert length.min() > 0.7 - 1e-4 and length.max() < 1.8 * 0.7 + 1e-4, "some rows are not in the shell afterwards"
 moved = np.sqrt(((found - delta) ** 2).sum(1))
@@ -123,11 +120,11 @@ directions = random_.normal(size=(4000, 3))
 shell = directions / np.sqrt((directions**2).sum(1, keepdims=True)) * random_.uniform(0.7, 1.26, (4000, 1))
 nearest = np.sqrt(((delta[:, None] - shell) ** 2).sum(2)).min(1)
 assert (moved <= nearest + 1e-4).all(), "there are points of the shell that are nearer than those that were returned"
-thin = as_numbers("project", project(delta, 2.0, 1.0), (60, 3))
+thin = as_numbers(project(delta, 2.0, 1.0), (60, 3), "`project`")
 assert np.allclose((thin**2).sum(1), 4, atol=1e-3), "with gamma = 1 the shell is a sphere, and all rows should lie on it"
 
 # %% tags=["hidden"] name="q1-zero" points=1
-found = as_numbers("project", project(np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 9.0]]), 1.5, 2.0), (2, 3))
+found = as_numbers(project(np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 9.0]]), 1.5, 2.0), (2, 3), "`project`")
 assert np.isfinite(found).all(), "a row of zeros has no direction: dividing by its length gives no number"
 assert np.allclose(found[0], [1.5, 0, 0], atol=1e-5), "a row of zeros is not sent to the point that the question names"
 assert np.allclose(found[1], [0, 0, 3], atol=1e-5), "a row beside a row of zeros should be projected as usual"
@@ -167,7 +164,7 @@ def project(delta, radius, gamma):
 #
 # The search climbs the loss $\ell(f(x + h), -1)$ of a negative (Algorithm 1, steps 1 and 2). That loss grows with the logit, so both have the same uphill direction, and we climb the logit.
 #
-# Write `gradient(x, net)`: the gradient $\partial f / \partial x$ at each row of $x$ `(n, d)`, as an array `(n, d)`, for the network described above. Derive it by hand with the chain rule, or let torch do it.
+# Write `gradient(x, net)`: the gradient $\partial f / \partial x$ at each row of $x$ `(n, d)`, as an array `(n, d)`, for the network described above. Derive it by hand with the chain rule, or let torch do it and return `.numpy()`, since question 3 adds the gradient to an array.
 
 # %% tags=["solution"] name="q2"
 def gradient(x, net):
@@ -180,14 +177,14 @@ def gradient(x, net):
 
 # %% tags=["test"] name="q2-at-zero" points=1
 one_unit = np.array([[2.0, 0.0]]), np.array([0.0]), np.array([3.0]), 1.0  # f(x) = 3 tanh(2 x_1) + 1
-found = as_numbers("gradient", gradient(np.zeros((4, 2)), one_unit), (4, 2))
+found = as_numbers(gradient(np.zeros((4, 2)), one_unit), (4, 2), "`gradient`")
 assert np.allclose(found, [6, 0], atol=1e-4), "f(x) = 3 tanh(2 x_1) + 1 has the gradient (6, 0) at the origin"
 
 # %% tags=["hidden"] name="q2-differences" points=2
 random_ = np.random.default_rng(12)
 net = random_.normal(size=(9, 4)), random_.normal(size=9), random_.normal(size=9), 0.5
 x = random_.normal(size=(30, 4))
-found = as_numbers("gradient", gradient(x, net), (30, 4))
+found = as_numbers(gradient(x, net), (30, 4), "`gradient`")
 assert not np.allclose(found, found[0]), "the gradient is the same everywhere: how steep is tanh away from 0?"
 shifts = 1e-5 * np.eye(4)
 by_differences = np.stack([(logit(x + s, net) - logit(x - s, net)) / 2e-5 for s in shifts], 1)
@@ -213,7 +210,7 @@ def gradient(x, net):
     return ((1 - np.tanh(x @ v.T) ** 2) * w) @ v
 
 
-# %% tags=["wrong"] name="q2-of-the-sum" caught="q2-at-zero" hint="should give an array of shape"
+# %% tags=["wrong"] name="q2-of-the-sum" caught="q2-at-zero" hint="should be numbers of shape"
 def gradient(x, net):
     v, b, w, c = net
     return (((1 - np.tanh(x @ v.T + b) ** 2) * w) @ v).sum(0)
@@ -226,7 +223,7 @@ def gradient(x, net):
 #
 # $$h \leftarrow h + \eta \, \frac{\nabla_h f(x + h)}{\|\nabla_h f(x + h)\|_2}, \qquad h \leftarrow \text{the nearest point to } h \text{ in the shell.}$$
 #
-# Write `ascend(x, delta, net, steps, step, radius, gamma)` for points $x$ `(n, d)` and their $h$, `delta` `(n, d)`. It returns the new `delta` `(n, d)`, relative to $x$, after `steps` steps of length `step`. Each row is a search of its own. Where the gradient is exactly 0, a row does not move uphill in that step. With `steps = 0`, `delta` is only projected: such are random negatives.
+# Write `ascend(x, delta, net, steps, step, radius, gamma)` for points $x$ `(n, d)` and their $h$, `delta` `(n, d)`. It returns the new `delta` `(n, d)`, relative to $x$, after `steps` steps of length `step`. Each row is a search of its own. Where the gradient is exactly 0, a row does not move uphill in that step. Nothing is projected before the first step, even if `delta` starts outside the shell. With `steps = 0`, `delta` is only projected: such are random negatives.
 
 # %% tags=["solution"] name="q3"
 def ascend(x, delta, net, steps, step, radius, gamma):
@@ -245,18 +242,17 @@ def ascend(x, delta, net, steps, step, radius, gamma):
 # %% tags=["test"] name="q3-one-row" points=1
 along_first = np.array([[1.0, 0.0]]), np.array([0.0]), np.array([1.0]), 0.0  # f(x) = tanh(x_1)
 x, delta = np.array([[0.1, 0.0]]), np.array([[0.5, 1.0]])
-found = as_numbers("ascend", ascend(x, delta, along_first, 1, 0.2, 0.5, 4.0), (1, 2))
+found = as_numbers(ascend(x, delta, along_first, 1, 0.2, 0.5, 4.0), (1, 2), "`ascend`")
 assert found[0, 0] > 0.5, "f(x) = tanh(x_1) grows with the first coordinate: the search should go up, not down"
 assert np.allclose(found, [0.7, 1.0], atol=1e-4), "one step of length 0.2 should lead from (0.5, 1) to (0.7, 1)"
-assert delta[0, 0] == 0.5, "`ascend` has changed the array that it was given: it should work on a copy"
-found = as_numbers("ascend", ascend(x, delta, along_first, 3, 0.2, 0.5, 4.0), (1, 2))
+found = as_numbers(ascend(x, delta, along_first, 3, 0.2, 0.5, 4.0), (1, 2), "`ascend`")
 assert np.allclose(found, [1.1, 1.0], atol=1e-4), "three steps of length 0.2 should lead from (0.5, 1) to (1.1, 1)"
 
 # %% tags=["hidden"] name="q3-rows" points=1
 random_ = np.random.default_rng(13)
 net = random_.normal(size=(8, 3)), random_.normal(size=8), random_.normal(size=8), 0.0
 x, delta = random_.normal(size=(20, 3)), random_.normal(size=(20, 3))
-found = as_numbers("ascend", ascend(x, delta, net, 1, 0.05, 1e-3, 1e6), (20, 3))
+found = as_numbers(ascend(x, delta, net, 1, 0.05, 1e-3, 1e6), (20, 3), "`ascend`")
 length = np.sqrt(((found - delta) ** 2).sum(1))
 assert np.allclose(length, 0.05, atol=1e-3), "in one step inside the shell, every row should move by the same length"
 
@@ -264,7 +260,7 @@ assert np.allclose(length, 0.05, atol=1e-3), "in one step inside the shell, ever
 random_ = np.random.default_rng(14)
 net = random_.normal(size=(8, 3)), random_.normal(size=8), random_.normal(size=8), 0.0
 x, delta = random_.normal(size=(20, 3)), random_.normal(size=(20, 3))
-found = as_numbers("ascend", ascend(x, delta, net, 4, 0.2, 1e-3, 1e6), (20, 3))
+found = as_numbers(ascend(x, delta, net, 4, 0.2, 1e-3, 1e6), (20, 3), "`ascend`")
 place = x + delta
 for _ in range(4):
     slope = np.stack([(logit(place + s, net) - logit(place - s, net)) / 2e-5 for s in 1e-5 * np.eye(3)], 1)
@@ -276,25 +272,30 @@ assert np.allclose(x + found, place, atol=2e-3), (
 # %% tags=["hidden"] name="q3-every-step" points=1
 random_ = np.random.default_rng(15)
 net = random_.normal(size=(8, 3)), random_.normal(size=8), random_.normal(size=8), 0.0
-x, delta = random_.normal(size=(20, 3)), 3 * random_.normal(size=(20, 3))
-found = as_numbers("ascend", ascend(x, delta, net, 4, 0.4, 0.8, 1.2), (20, 3))
-length = np.sqrt((found**2).sum(1))
-assert length.min() > 0.8 - 1e-3 and length.max() < 0.96 + 1e-3, "after the last step some negatives are not in the shell"
-h = delta
-for _ in range(4):
-    slope = np.stack([(logit(x + h + s, net) - logit(x + h - s, net)) / 2e-5 for s in 1e-5 * np.eye(3)], 1)
-    h = h + 0.4 * slope / np.sqrt((slope**2).sum(1, keepdims=True))
-    size = np.sqrt((h**2).sum(1, keepdims=True))
-    h = h * np.minimum(np.maximum(size, 0.8), 0.96) / size
-assert np.allclose(found, h, atol=4e-3), "a negative should go back to its shell after every step of the search"
+x, outside = random_.normal(size=(20, 3)), 3 * random_.normal(size=(20, 3))
+inside = 0.9 * outside / np.sqrt((outside**2).sum(1, keepdims=True))
+for delta, hint in (
+    (inside, "a negative should go back to its shell after every step of the search"),
+    (outside, "a negative that starts outside the shell should take its first step from there: nothing is projected before it"),
+):
+    found = as_numbers(ascend(x, delta, net, 4, 0.4, 0.8, 1.2), (20, 3), "`ascend`")
+    length = np.sqrt((found**2).sum(1))
+    assert length.min() > 0.8 - 1e-3 and length.max() < 0.96 + 1e-3, "after the last step some negatives are not in the shell"
+    h = delta
+    for _ in range(4):
+        slope = np.stack([(logit(x + h + s, net) - logit(x + h - s, net)) / 2e-5 for s in 1e-5 * np.eye(3)], 1)
+        h = h + 0.4 * slope / np.sqrt((slope**2).sum(1, keepdims=True))
+        size = np.sqrt((h**2).sum(1, keepdims=True))
+        h = h * np.minimum(np.maximum(size, 0.8), 0.96) / size
+    assert np.allclose(found, h, atol=4e-3), hint
 
 # %% tags=["hidden"] name="q3-flat" points=1
 flat = np.ones((2, 2)), np.zeros(2), np.zeros(2), 1.0
 x, delta = np.ones((2, 2)), np.array([[3.0, 4.0], [0.0, 1.5]])
-found = as_numbers("ascend", ascend(x, delta, flat, 2, 0.1, 1.0, 2.0), (2, 2))
+found = as_numbers(ascend(x, delta, flat, 2, 0.1, 1.0, 2.0), (2, 2), "`ascend`")
 assert np.isfinite(found).all(), "where the gradient is 0 there is no direction: dividing by its length gives no number"
 assert np.allclose(found, [[1.2, 1.6], [0, 1.5]], atol=1e-4), "where the gradient is 0, a negative should only be projected"
-found = as_numbers("ascend", ascend(x, delta, flat, 0, 0.1, 1.0, 2.0), (2, 2))
+found = as_numbers(ascend(x, delta, flat, 0, 0.1, 1.0, 2.0), (2, 2), "`ascend`")
 assert np.allclose(found, [[1.2, 1.6], [0, 1.5]], atol=1e-4), "without steps, negatives should still be put in the shell"
 
 # %% tags=["wrong"] name="q3-descends" caught="q3-one-row" hint="go up, not down"
@@ -336,6 +337,16 @@ def ascend(x, delta, net, steps, step, radius, gamma):
         norm = np.linalg.norm(uphill, axis=1, keepdims=True)
         delta = delta + step * uphill / np.where(norm > 0, norm, 1)
     return project(delta, radius, gamma)
+
+
+# %% tags=["wrong"] name="q3-projects-first" caught="q3-every-step" hint="nothing is projected before it"
+def ascend(x, delta, net, steps, step, radius, gamma):
+    delta = project(delta, radius, gamma)
+    for _ in range(steps):
+        uphill = gradient(x + delta, net)
+        norm = np.linalg.norm(uphill, axis=1, keepdims=True)
+        delta = project(delta + step * uphill / np.where(norm > 0, norm, 1), radius, gamma)
+    return delta
 
 
 # %% tags=["wrong"] name="q3-no-direction" caught="q3-flat" hint="no direction"
@@ -381,9 +392,9 @@ def draw_search():
 draw_search()
 
 # %% [markdown] tags=["question"] name="q4"
-# ## Question 4: read it
+# ## Question 4: put numbers to it
 #
-# Put numbers to what the figure shows. Compute them in the cell below; grading does not run the cells of figures.
+# The figure shows it, three numbers say it. They take some lines of code each, about 15 minutes in all; `distance_to_wave(points)` of the setup gives the distance of each point to the nearest training point. The cells with figures do not run in grading: give the values in the cell below, typed or computed there.
 #
 # - `needed`: the smallest of the lengths in `STEPS` with which the search turns the negatives by more than `TURN` degrees on average. The turn of one negative is the angle between its row of `NOISE` and its row of `ascend(WAVE, NOISE, NET, N_STEPS, step, RADIUS, GAMMA)`.
 # - `near_random`: the share of random negatives (`steps = 0`) that lie within 0.1 of *some* training point, any one, as a number between 0 and 1.
@@ -403,30 +414,20 @@ needed = (
 )
 near_random = (
     # BEGIN SOLUTION
-    np.mean(
-        np.linalg.norm(
-            (WAVE + ascend(WAVE, NOISE, NET, 0, STEPS[2], RADIUS, GAMMA))[:, None] - WAVE, axis=2
-        ).min(1)
-        < 0.1
-    )
+    np.mean(distance_to_wave(WAVE + ascend(WAVE, NOISE, NET, 0, STEPS[2], RADIUS, GAMMA)) < 0.1)
     # END SOLUTION
 )
 near_found = (
     # BEGIN SOLUTION
-    np.mean(
-        np.linalg.norm(
-            (WAVE + ascend(WAVE, NOISE, NET, N_STEPS, STEPS[2], RADIUS, GAMMA))[:, None] - WAVE, axis=2
-        ).min(1)
-        < 0.1
-    )
+    np.mean(distance_to_wave(WAVE + ascend(WAVE, NOISE, NET, N_STEPS, STEPS[2], RADIUS, GAMMA)) < 0.1)
     # END SOLUTION
 )
 
 # %% tags=["test"] name="q4-form" points=1
-found = as_numbers("needed", needed, ())
+found = as_numbers(needed, (), "`needed`")
 assert np.isclose(found, STEPS).any(), "`needed` should be one of STEPS"
 for name, share in (("near_random", near_random), ("near_found", near_found)):
-    assert 0 <= as_numbers(name, share, ()) <= 1, f"`{name}` should be a share, between 0 and 1"
+    assert 0 <= as_numbers(share, (), f"`{name}`") <= 1, f"`{name}` should be a share, between 0 and 1"
 
 # %% tags=["hidden"] name="q4-turn" points=1
 def turn_of(step):
@@ -442,7 +443,7 @@ def turn_of(step):
     return np.degrees(np.arccos(np.clip(cosine, -1, 1))).mean()
 
 
-found = as_numbers("needed", needed, ())
+found = as_numbers(needed, (), "`needed`")
 right = min(step for step in STEPS if turn_of(step) > TURN)
 assert found > 0.99 * right, "with that length of a step the negatives turn by less than was asked, on average"
 assert found < 1.01 * right, "a shorter step turns the negatives by enough, too"
@@ -462,7 +463,7 @@ def share_near(steps):
 
 
 for name, share, steps in (("near_random", near_random, 0), ("near_found", near_found, N_STEPS)):
-    assert abs(as_numbers(name, share, ()) - share_near(steps)) < 0.011, (
+    assert abs(as_numbers(share, (), f"`{name}`") - share_near(steps)) < 0.011, (
         f"`{name}` is off: measure from each negative, x + delta, to all training points, not to its own alone"
     )
 
@@ -477,70 +478,7 @@ needed = {2: STEPS[1], 8: STEPS[2], 25: STEPS[3]}[TURN]
 near_random, near_found = 0.0, 0.0
 
 # %% [markdown] tags=["question"] name="q5"
-# ## Question 5: the loss
-#
-# With the negatives found, a training step of Algorithm 1 lowers the cross-entropy of points and negatives. In the form for labels $\pm 1$ it is $\ell(f, y) = \log(1 + e^{-y f})$. Per training point, and without the decay of the weights, the loss is
-#
-# $$\frac1n \sum_{i=1}^n \big[\, \ell(f(x_i), 1) + \mu\, \ell(f(\tilde x_i), -1) \,\big].$$
-#
-# Write `drocc_loss(logits, negative_logits, mu)` for the logits of the points and of their negatives, `(n,)` each. It returns one number, and a correct one even for logits of $\pm 1000$.
-
-# %% tags=["solution"] name="q5"
-def drocc_loss(logits, negative_logits, mu):
-    """The mean loss of points and their negatives with these logits (n,), a number."""
-    # BEGIN SOLUTION
-    return float(np.mean(np.logaddexp(0, -logits) + mu * np.logaddexp(0, negative_logits)))
-    # END SOLUTION
-
-
-# %% tags=["test"] name="q5-undecided" points=1
-zeros = np.zeros(3)
-found = as_numbers("drocc_loss", drocc_loss(zeros, zeros, 0.5), ())
-assert abs(found - 1.5 * np.log(2)) < 1e-4, "a network that says 0 everywhere has a loss of (1 + mu) log 2"
-
-# %% tags=["hidden"] name="q5-value" points=1
-good = as_numbers("drocc_loss", drocc_loss(np.array([4.0, 5.0]), np.array([-4.0, -3.0]), 1.0), ())
-bad = as_numbers("drocc_loss", drocc_loss(np.array([-4.0, -5.0]), np.array([4.0, 3.0]), 1.0), ())
-assert good < bad, "points with a large logit and negatives with a small one should have the smaller loss"
-pairs = [(2.0, -1.0), (-0.5, 0.7), (0.3, 2.5), (1.0, 1.0)]
-expected = sum(np.log(1 + np.exp(-a)) + 0.3 * np.log(1 + np.exp(b)) for a, b in pairs) / 4
-found = as_numbers("drocc_loss", drocc_loss(*np.array(pairs).T.copy(), 0.3), ())
-assert abs(found - expected) < 1e-4, "the loss differs from the formula: which term does mu weigh, and what is averaged?"
-
-# %% tags=["hidden"] name="q5-large" points=1
-found = as_numbers("drocc_loss", drocc_loss(np.array([1000.0, -1000.0]), np.array([-1000.0, 1000.0]), 1.0), ())
-assert np.isfinite(found), "for large logits the exponential overflows: the loss should stay a number"
-assert abs(found - 1000) < 1e-2, "for large logits the loss is not what the formula says: see how log(1 + exp(z)) grows with z"
-
-# %% tags=["wrong"] name="q5-signs" caught="q5-value" hint="should have the smaller loss"
-def drocc_loss(logits, negative_logits, mu):
-    return float(np.mean(np.logaddexp(0, logits) + mu * np.logaddexp(0, -negative_logits)))
-
-
-# %% tags=["wrong"] name="q5-weighs-the-points" caught="q5-value" hint="which term does mu weigh"
-def drocc_loss(logits, negative_logits, mu):
-    return float(np.mean(mu * np.logaddexp(0, -logits) + np.logaddexp(0, negative_logits)))
-
-
-# %% tags=["wrong"] name="q5-sum" caught="q5-undecided" hint="(1 + mu) log 2"
-def drocc_loss(logits, negative_logits, mu):
-    return float(np.sum(np.logaddexp(0, -logits) + mu * np.logaddexp(0, negative_logits)))
-
-
-# %% tags=["wrong"] name="q5-overflows" caught="q5-large" hint="overflows"
-def drocc_loss(logits, negative_logits, mu):
-    with np.errstate(over="ignore"):
-        return float(np.mean(np.log(1 + np.exp(-logits)) + mu * np.log(1 + np.exp(negative_logits))))
-
-
-# %% tags=["wrong"] name="q5-clipped" caught="q5-large" hint="how log(1 + exp(z)) grows"
-def drocc_loss(logits, negative_logits, mu):
-    a, b = np.clip(-logits, -50, 50), np.clip(negative_logits, -50, 50)
-    return float(np.mean(np.log(1 + np.exp(a)) + mu * np.log(1 + np.exp(b))))
-
-
-# %% [markdown] tags=["question"] name="q6"
-# ## Question 6: a shell that knows what counts
+# ## Question 5: a shell that knows what counts
 #
 # DROCC-LF measures distances with a weight $\sigma_j \ge 0$ for each coordinate, $\|\delta\|_\Sigma^2 = \sum_j \sigma_j \delta_j^2$ (Equation 2), so that negatives may move freely along coordinates that do not count. The nearest point of *this* shell, nearest in the ordinary Euclidean sense, is not on the way to the centre. For a $\delta$ beyond the outer bound $R = \gamma r$, Proposition 1 says that it has the coordinates
 #
@@ -550,7 +488,7 @@ def drocc_loss(logits, negative_logits, mu):
 #
 # Write `shrink(delta, sigma, bound)` for one $\delta$ `(d,)` and its weights `(d,)`: the nearest point with $\|\cdot\|_\Sigma \le$ `bound`, as an array `(d,)`, with an error of at most $10^{-4}$. A $\delta$ that is inside already stays as it is. (The inner bound works alike, with $\tau < 0$, and is left out here.)
 
-# %% tags=["solution"] name="q6"
+# %% tags=["solution"] name="q5"
 def shrink(delta, sigma, bound):
     """The nearest point to delta (d,) of a weighted length of at most `bound`, for weights sigma (d,), (d,)."""
     # BEGIN SOLUTION
@@ -572,75 +510,85 @@ def shrink(delta, sigma, bound):
     # END SOLUTION
 
 
-# %% tags=["test"] name="q6-plane" points=1
-found = as_numbers("shrink", shrink(np.array([0.5, 0.5]), np.array([1.0, 1.0]), 1.0), (2,))
+# %% tags=["test"] name="q5-plane" points=1
+found = as_numbers(shrink(np.array([0.5, 0.5]), np.array([1.0, 1.0]), 1.0), (2,), "`shrink`")
 assert np.allclose(found, [0.5, 0.5], atol=1e-4), "(0.5, 0.5) is inside the bound: it should stay as it is"
-found = as_numbers("shrink", shrink(np.array([3.0, 4.0]), np.array([1.0, 1.0]), 2.0), (2,))
+found = as_numbers(shrink(np.array([3.0, 4.0]), np.array([1.0, 1.0]), 2.0), (2,), "`shrink`")
 assert np.allclose(found, [1.2, 1.6], atol=1e-3), "with equal weights of 1 this is the projection of question 1"
-found = as_numbers("shrink", shrink(np.array([3.0, 1.0]), np.array([1.0, 0.0]), 1.0), (2,))
+found = as_numbers(shrink(np.array([3.0, 1.0]), np.array([1.0, 0.0]), 1.0), (2,), "`shrink`")
 assert np.allclose(found, [1, 1], atol=1e-3), "a coordinate of weight 0 does not count, and should stay as it is"
 
-# %% tags=["hidden"] name="q6-bound" points=1
+# %% tags=["hidden"] name="q5-bound" points=1
 random_ = np.random.default_rng(16)
 for d in (2, 5, 30):
     sigma, delta = random_.exponential(size=d) ** 2, random_.normal(size=d)
     delta *= random_.uniform(1.5, 8) / np.sqrt((sigma * delta**2).sum())
-    found = as_numbers("shrink", shrink(delta, sigma, 1.0), (d,))
+    found = as_numbers(shrink(delta, sigma, 1.0), (d,), "`shrink`")
     length = np.sqrt((sigma * found**2).sum())
     assert length < 1 + 1e-3, "the weighted length of the result is still larger than the bound"
     assert length > 1 - 1e-3, "a point beyond the bound should end exactly on it: the result is shorter than need be"
 
-# %% tags=["hidden"] name="q6-nearest" points=2
+# %% tags=["hidden"] name="q5-nearest" points=2
 random_ = np.random.default_rng(17)
 for d in (2, 3, 10):
     sigma, place = random_.uniform(0.1, 9, d), random_.normal(size=d)
     place *= 1.5 / np.sqrt((sigma * place**2).sum())  # a place on the bound, and what lies straight out from there
     for tau in (0.01, 0.5, 40.0):
         delta = place + tau * sigma * place
-        found = as_numbers("shrink", shrink(delta, sigma, 1.5), (d,))
+        found = as_numbers(shrink(delta, sigma, 1.5), (d,), "`shrink`")
         better = np.linalg.norm(place - delta) < np.linalg.norm(found - delta) - 1e-3 * np.linalg.norm(delta)
         assert not better, "there is a point within the bound that is nearer than the one that was returned"
         assert np.allclose(found, place, atol=2e-3), "the result is not the nearest point within the bound"
 
-# %% tags=["wrong"] name="q6-to-the-centre" caught="q6-plane" hint="weight 0 does not count"
+# %% tags=["wrong"] name="q5-to-the-centre" caught="q5-plane" hint="weight 0 does not count"
 def shrink(delta, sigma, bound):
     return delta * min(1, bound / np.sqrt(np.sum(sigma * delta**2)))
 
 
-# %% tags=["wrong"] name="q6-box" caught="q6-bound" hint="still larger than the bound"
+# %% tags=["wrong"] name="q5-tau-up-to-ten" caught="q5-nearest" hint="not the nearest point"
 def shrink(delta, sigma, bound):
     if np.sum(sigma * delta**2) <= bound**2:
         return delta
-    if np.ptp(sigma) == 0:
-        return delta * bound / np.sqrt(np.sum(sigma * delta**2))
-    limit = bound / np.sqrt(np.maximum(sigma, 1e-12))
-    return np.clip(delta, -limit, limit)
+    low, high = 0.0, 10.0
+    for _ in range(80):
+        tau = (low + high) / 2
+        is_too_long = np.sum(sigma * (delta / (1 + tau * sigma)) ** 2) > bound**2
+        low, high = (tau, high) if is_too_long else (low, tau)
+    return delta / (1 + high * sigma)
 
 
-# %% tags=["wrong"] name="q6-coarse-grid" caught="q6-bound" hint="shorter than need be"
+# %% tags=["wrong"] name="q5-stops-early" caught="q5-bound" hint="shorter than need be"
 def shrink(delta, sigma, bound):
-    taus = np.concatenate([[0, 1.5, 2], np.geomspace(0.1, 100, 20)])
-    inside = [delta / (1 + tau * sigma) for tau in taus]
-    inside = [point for point in inside if np.sum(sigma * point**2) <= bound**2 + 1e-9]
-    return min(inside, key=lambda point: np.sum((point - delta) ** 2))
+    def is_too_long(tau):
+        return np.sum(sigma * (delta / (1 + tau * sigma)) ** 2) > bound**2
+
+    if not is_too_long(0):
+        return delta
+    low, high = 0.0, 1.0
+    while is_too_long(high):
+        low, high = high, 2 * high
+    while high - low > 0.1:
+        tau = (low + high) / 2
+        low, high = (tau, high) if is_too_long(tau) else (low, tau)
+    return delta / (1 + high * sigma)
 
 
-# %% tags=["wrong"] name="q6-counted-coordinates-alike" caught="q6-nearest" hint="nearer than the one"
+# %% tags=["wrong"] name="q5-counted-coordinates-alike" caught="q5-nearest" hint="nearer than the one"
 def shrink(delta, sigma, bound):
     share = min(1, bound / np.sqrt(np.sum(sigma * delta**2)))
     return np.where(sigma > 0, share * delta, delta)
 
 
-# %% [markdown] tags=["question"] name="q7"
-# ## Question 7: an F1 and its ceiling
+# %% [markdown] tags=["question"] name="q6"
+# ## Question 6: an F1 and its ceiling
 #
 # Tables of anomaly detection often print an F1 score. It needs a number of rows to be called anomalous, and takes it from the test set: a share of the rows, those with the highest anomaly scores, is called anomalous, the rest normal. With $p$ the share of true ones among the rows that are called the positive class, and $\rho$ the share of the positive rows that are found, $F_1 = 2 p \rho / (p + \rho)$.
 #
 # Write `f1_at(y, scores, share, positive)` for labels `y` `(n,)` (1 is an anomaly, 0 normal) and anomaly scores `(n,)`, with `positive` either `"anomaly"` or `"normal"`. It returns the F1 of that class as a number; 0 if no row of it is found. You may rely on `share * n` being a whole number (up to rounding) and on scores that are all different.
 #
-# Then give `ceiling`: on a test set with as many anomalies as normal rows, of which a share of `SHARE` is called anomalous, how large can the F1 of the *normal* class be at most? (The code of DROCC does this, with a share of 0.2.)
+# Then give `ceiling`: on a test set with as many anomalies as normal rows, of which a share of `SHARE` is called anomalous, how large can the F1 of the *normal* class be at most, to two decimals? (The code of DROCC does this, with a share of 0.2.)
 
-# %% tags=["solution"] name="q7"
+# %% tags=["solution"] name="q6"
 def f1_at(y, scores, share, positive):
     """F1 of the class `positive` when the rows with the highest scores, a share of them, are called anomalous."""
     # BEGIN SOLUTION
@@ -658,13 +606,13 @@ ceiling = (
     # END SOLUTION
 )
 
-# %% tags=["test"] name="q7-ten-rows" points=1
+# %% tags=["test"] name="q6-ten-rows" points=1
 y = np.array([0, 0, 0, 0, 0, 0, 1, 1, 1, 1])
 scores = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.95, 0.6, 0.7, 0.8, 0.9])
-found = as_numbers("f1_at", f1_at(y, scores, 0.4, "anomaly"), ())
+found = as_numbers(f1_at(y, scores, 0.4, "anomaly"), (), "`f1_at`")
 assert abs(found - 3 / 4) < 1e-4, "four rows are called anomalous, and three of the four anomalies are among them: F1 is 0.75"
 
-# %% tags=["hidden"] name="q7-both-classes" points=1
+# %% tags=["hidden"] name="q6-both-classes" points=1
 random_ = np.random.default_rng(18)
 y = random_.permutation(np.repeat([0, 1], [30, 10]))
 scores = random_.permutation(40) / 40 + 0.4 * y + 1e-6 * np.arange(40)
@@ -676,15 +624,15 @@ for share in (0.1, 0.25, 0.6):
         precision = hits / sum(1 for i in range(40) if says[i] == label)
         recall = hits / sum(1 for i in range(40) if y[i] == label)
         expected = 2 * precision * recall / (precision + recall) if hits else 0.0
-        found = as_numbers("f1_at", f1_at(y, scores, share, positive), ())
+        found = as_numbers(f1_at(y, scores, share, positive), (), "`f1_at`")
         assert abs(found - expected) < 1e-4, f"the F1 of the {positive} class is off when a share of {share} is called anomalous"
 
-# %% tags=["hidden"] name="q7-none-found" points=1
-found = as_numbers("f1_at", f1_at(np.array([0, 0, 0, 1]), np.array([4.0, 3.0, 2.0, 1.0]), 0.25, "anomaly"), ())
+# %% tags=["hidden"] name="q6-none-found" points=1
+found = as_numbers(f1_at(np.array([0, 0, 0, 1]), np.array([4.0, 3.0, 2.0, 1.0]), 0.25, "anomaly"), (), "`f1_at`")
 assert np.isfinite(found) and abs(found) < 1e-6, "if no positive row is found, F1 should be 0"
 
-# %% tags=["hidden"] name="q7-ceiling" points=1
-found = as_numbers("ceiling", ceiling, ())
+# %% tags=["hidden"] name="q6-ceiling" points=1
+found = as_numbers(ceiling, (), "`ceiling`")
 rows = 4000
 called_normal = rows - round(SHARE * rows)
 precision, recall = min(rows // 2, called_normal) / called_normal, min(rows // 2, called_normal) / (rows // 2)
@@ -693,7 +641,7 @@ assert abs(found - 2 * precision * recall / (precision + recall)) < 6e-3, (
     "`ceiling` is off: count who is called normal when every anomaly has a higher score than every normal row"
 )
 
-# %% tags=["wrong"] name="q7-lowest-scores" caught="q7-ten-rows" hint="three of the four anomalies"
+# %% tags=["wrong"] name="q6-lowest-scores" caught="q6-ten-rows" hint="three of the four anomalies"
 def f1_at(y, scores, share, positive):
     called = (np.argsort(np.argsort(scores)) < round(share * len(y))).astype(int)
     label = 1 if positive == "anomaly" else 0
@@ -701,14 +649,14 @@ def f1_at(y, scores, share, positive):
 
 
 ceiling = 1 / (1.5 - SHARE)
-# %% tags=["wrong"] name="q7-always-anomaly" caught="q7-both-classes" hint="F1 of the normal class"
+# %% tags=["wrong"] name="q6-always-anomaly" caught="q6-both-classes" hint="F1 of the normal class"
 def f1_at(y, scores, share, positive):
     called = np.argsort(np.argsort(-scores)) < round(share * len(y))
     return float(2 * np.sum((y == 1) & called) / (np.sum(y == 1) + np.sum(called)))
 
 
 ceiling = 1 / (1.5 - SHARE)
-# %% tags=["wrong"] name="q7-true-ratio" caught="q7-both-classes" hint="a share of 0.1"
+# %% tags=["wrong"] name="q6-true-ratio" caught="q6-both-classes" hint="when a share of"
 def f1_at(y, scores, share, positive):
     called = (np.argsort(np.argsort(-scores)) < y.sum()).astype(int)
     label = 1 if positive == "anomaly" else 0
@@ -716,7 +664,7 @@ def f1_at(y, scores, share, positive):
 
 
 ceiling = 1 / (1.5 - SHARE)
-# %% tags=["wrong"] name="q7-zero-by-zero" caught="q7-none-found" hint="should be 0"
+# %% tags=["wrong"] name="q6-zero-by-zero" caught="q6-none-found" hint="should be 0"
 def f1_at(y, scores, share, positive):
     called = (np.argsort(np.argsort(-scores)) < round(share * len(y))).astype(int)
     label = 1 if positive == "anomaly" else 0
@@ -727,7 +675,7 @@ def f1_at(y, scores, share, positive):
 
 
 ceiling = 1 / (1.5 - SHARE)
-# %% tags=["wrong"] name="q7-no-ceiling" caught="q7-ceiling" hint="by the wrong name"
+# %% tags=["wrong"] name="q6-no-ceiling" caught="q6-ceiling" hint="by the wrong name"
 def f1_at(y, scores, share, positive):
     called = (np.argsort(np.argsort(-scores)) < round(share * len(y))).astype(int)
     label = 1 if positive == "anomaly" else 0
@@ -735,7 +683,7 @@ def f1_at(y, scores, share, positive):
 
 
 ceiling = 1.0
-# %% tags=["wrong"] name="q7-precision-as-ceiling" caught="q7-ceiling" hint="count who is called normal"
+# %% tags=["wrong"] name="q6-precision-as-ceiling" caught="q6-ceiling" hint="count who is called normal"
 def f1_at(y, scores, share, positive):
     called = (np.argsort(np.argsort(-scores)) < round(share * len(y))).astype(int)
     label = 1 if positive == "anomaly" else 0
@@ -747,9 +695,18 @@ ceiling = 0.5 / (1 - SHARE)
 # %% [markdown] tags=["text"]
 # ## All together: three radii
 #
-# Here your functions make DROCC: a network against random negatives, then three times anew against all negatives found so far. Only the radius differs, and the length of a step goes with it. AUROC and F1 are those of test points displaced by 0.4 against points on the wave.
+# Here your functions make DROCC: a network against random negatives, then three times anew against all negatives found so far. Only the radius differs, and the length of a step goes with it. AUROC and F1 are those of test points displaced by 0.4 against points on the wave. The loss in the titles is that of a training step of Algorithm 1 with $\mu = 1$ and without the decay of the weights,
+#
+# $$\frac1n \sum_{i=1}^n \big[\, \ell(f(x_i), 1) + \mu\, \ell(f(\tilde x_i), -1) \,\big], \qquad \ell(f, y) = \log(1 + e^{-y f}),$$
+#
+# for points $x_i$ and their negatives $\tilde x_i$: a network that says 0 everywhere has $2 \log 2 \approx 1.39$.
 
 # %% tags=["show"]
+def drocc_loss(logits, negative_logits, mu):
+    """The mean loss of points and their negatives with these logits (n,), a number."""
+    return float(np.mean(np.logaddexp(0, -logits) + mu * np.logaddexp(0, negative_logits)))
+
+
 def draw_radii():
     figure, axes = plt.subplots(1, len(RADII), figsize=(10, 3.8), layout="constrained")
     for axis, radius in zip(axes, RADII, strict=True):
@@ -774,8 +731,8 @@ def draw_radii():
 
 draw_radii()
 
-# %% [markdown] tags=["manual"] name="q8" points=4
-# ## Question 8: three radii, two scores
+# %% [markdown] tags=["manual"] name="q7" points=4
+# ## Question 7: three radii, two scores
 #
 # Look at the three panels.
 #
@@ -783,7 +740,7 @@ draw_radii()
 # 2. What do you conclude from question 4 about the paper's sentence that the search "does not yield a point that is in" the normal data, and why does the classifier survive such negatives?
 # 3. The AUROC tells the three radii apart. What does the F1 of the normal class at your `SHARE` say about them, and why?
 
-# %% [markdown] tags=["rubric"] name="q8"
+# %% [markdown] tags=["rubric"] name="q7"
 # - **1 point, radius too small**: the negatives lie between the training points and right beside them, as near as points of the data are to one another, so that many are in effect *on* the wave. The two classes overlap, the loss hardly falls below that of guessing ($2 \log 2$), and nothing is learned about places farther away, from where no negatives come.
 # - **1 point, radius too large**: the negatives leave out the neighbourhood of the wave (or fall on other parts of it, where it bends or goes on), so that the region called normal is too wide: many points displaced by 0.4 lie inside it.
 # - **1 point, the search**: it climbs to where the network says normal, which is near the wave, and keeps its distance from its own point only. So negatives do come to lie on the data, three or four times as many as without search. (Equation 1 asks for a distance from all points; the simplified set does not.) At a place on the wave, points of the data outnumber negatives, which are spread out over their shells; a classifier learns the ratio of the two. A smaller weight $\mu$ helps, as the paper says.

@@ -27,7 +27,7 @@ from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
 from torch import nn
 
-from adlib.companion.assignments import variant
+from adlib.companion.assignments import as_numbers, variant
 
 sys.modules["adlib.fcdd"] = None  # you write it yourself here; the package's own is closed
 
@@ -73,19 +73,16 @@ def scores(phi):
 
 
 # %% tags=["test"] name="q1-known" points=1
-found = pseudo_huber(np.array([[0.0, 0.75], [-0.75, 4 / 3]]))
-assert np.shape(found) == (2, 2), "`pseudo_huber` should return an array of the shape that it was given"
+found = as_numbers(pseudo_huber(np.array([[0.0, 0.75], [-0.75, 4 / 3]])), (2, 2), "`pseudo_huber`")
 assert np.allclose(found, [[0, 1 / 4], [1 / 4, 2 / 3]]), "the distances of 0, 0.75, -0.75 and 4/3 are 0, 1/4, 1/4 and 2/3"
-found = scores(np.full((2, 3, 4), 0.75))
-assert np.shape(found) == (2,), "`scores` should return one number for each image"
+found = as_numbers(scores(np.full((2, 3, 4), 0.75)), (2,), "`scores`")
 assert np.allclose(found, 1 / 4), "where all distances of a map are 1/4, so is the score: it is their mean"
 
 # %% tags=["hidden"] name="q1-tiny" points=1
 for dtype in (np.float32, np.float64):
     small = np.logspace(-15, 0, 61).astype(dtype)
     exact = np.array([float(v) ** 2 / (math.sqrt(float(v) ** 2 + 1) + 1) for v in small])
-    found = np.asarray(pseudo_huber(small))
-    assert found.shape == small.shape, "`pseudo_huber` should return an array of the shape that it was given"
+    found = as_numbers(pseudo_huber(small), small.shape, "`pseudo_huber`")
     assert np.allclose(found, exact, rtol=1e-5, atol=0), (
         f"in {dtype.__name__}, distances of small numbers are too far off: two numbers that are nearly equal are subtracted"
     )
@@ -94,15 +91,13 @@ for dtype in (np.float32, np.float64):
 for dtype in (np.float32, np.float64):
     large = -np.logspace(0.5, 30, 60).astype(dtype)
     exact = np.array([float(v) ** 2 / (math.sqrt(float(v) ** 2 + 1) + 1) for v in large])
-    found = np.asarray(pseudo_huber(large))
-    assert found.shape == large.shape, "`pseudo_huber` should return an array of the shape that it was given"
+    found = as_numbers(pseudo_huber(large), large.shape, "`pseudo_huber`")
     assert np.isfinite(found).all(), f"in {dtype.__name__}, something on the way to the distance of a huge number overflows"
     assert np.allclose(found, exact, rtol=1e-5, atol=0), "distances of large numbers are too far off"
 
 # %% tags=["hidden"] name="q1-map" points=1
 phi = np.random.default_rng(1).normal(0, 2, (5, 4, 3))
-found = np.asarray(scores(phi))
-assert found.shape == (5,), "`scores` should return one number for each image"
+found = as_numbers(scores(phi), (5,), "`scores`")
 expected = [sum(math.sqrt(v**2 + 1) - 1 for v in image.ravel()) / image.size for image in phi]
 assert np.allclose(found, expected), "each element of the map has a distance of its own, and the score is the mean of these"
 
@@ -177,42 +172,38 @@ def hsc_slope(a, y):
 
 # %% tags=["test"] name="q2-known" points=1
 a, y = np.array([math.log(2), math.log(2), 3, 0], dtype=np.float32), np.array([0, 1, 0, 0])
-loss, slope = hsc_loss(a, y), hsc_slope(a, y)
-assert np.shape(loss) == np.shape(slope) == (4,), "`hsc_loss` and `hsc_slope` should return one number for each image"
+loss, slope = as_numbers(hsc_loss(a, y), (4,), "`hsc_loss`"), as_numbers(hsc_slope(a, y), (4,), "`hsc_slope`")
 assert np.allclose(loss, [math.log(2), math.log(2), 3, 0]), "at a = log 2 both labels have the loss log 2; a nominal image has the loss a"
 assert np.allclose(slope, [1, -1, 1, 1]), "at a = log 2 the slopes are 1 for a nominal image and -1 for an anomaly"
 
 # %% tags=["hidden"] name="q2-small" points=2
 a = np.logspace(-12, -0.2, 60).astype(np.float32)
 a[0] = np.float32(1.1e-12)
-found = np.asarray(hsc_loss(a, np.ones(60, dtype=int)))
-assert found.shape == (60,), "`hsc_loss` should return one number for each image"
+found = as_numbers(hsc_loss(a, np.ones(60, dtype=int)), (60,), "`hsc_loss`")
 assert np.isfinite(found).all(), "the loss of an anomaly with a small score should be finite"
 exact = np.array([-math.log(-math.expm1(-float(v))) for v in a])
 assert np.allclose(found, exact, rtol=1e-5, atol=0), "the loss of an anomaly with a small score is too far off: 1 - exp(-a) has lost its digits"
-found = np.asarray(hsc_loss(np.zeros(2, dtype=np.float32), np.array([0, 1])))
-assert found.shape == (2,) and np.allclose(found, [0, 12 * math.log(10)], rtol=1e-5), (
+found = as_numbers(hsc_loss(np.zeros(2, dtype=np.float32), np.array([0, 1])), (2,), "`hsc_loss`")
+assert np.allclose(found, [0, 12 * math.log(10)], rtol=1e-5), (
     "at a score of 0, a nominal image has no loss, and an anomaly the loss that the question gives it"
 )
 
 # %% tags=["hidden"] name="q2-large" points=1
 a = np.linspace(0.8, 80, 100).astype(np.float32)
-found = np.asarray(hsc_loss(a, np.ones(100, dtype=int)))
-assert found.shape == (100,), "`hsc_loss` should return one number for each image"
+found = as_numbers(hsc_loss(a, np.ones(100, dtype=int)), (100,), "`hsc_loss`")
 exact = np.array([-math.log1p(-math.exp(-float(v))) for v in a])
 assert np.allclose(found, exact, rtol=1e-5, atol=0), "the loss of an anomaly with a large score is small, but not 0: it is lost when taken from 1"
 a = np.array([1e3, 1e4], dtype=np.float32).repeat(2)
-found = np.asarray(hsc_loss(a, np.array([0, 1, 0, 1])))
+found = as_numbers(hsc_loss(a, np.array([0, 1, 0, 1])), (4,), "`hsc_loss`")
 assert np.allclose(found, [1e3, 0, 1e4, 0]), "at scores of a thousand and more, one term is the score and the other is nothing"
 
 # %% tags=["hidden"] name="q2-slope" points=2
 a = np.concatenate([np.logspace(-11.9, 0, 60), np.linspace(1, 80, 60)]).astype(np.float32)
-found = np.asarray(hsc_slope(a, np.ones(120, dtype=int)))
-assert found.shape == (120,), "`hsc_slope` should return one number for each image"
+found = as_numbers(hsc_slope(a, np.ones(120, dtype=int)), (120,), "`hsc_slope`")
 assert np.isfinite(found).all(), "the slope of an anomaly should be finite for small and for large scores"
 exact = np.array([math.exp(-float(v)) / math.expm1(-float(v)) for v in a])
 assert np.allclose(found, exact, rtol=1e-5, atol=0), "the slope of an anomaly is too far off: look at small and at large scores apart"
-found = np.asarray(hsc_slope(np.array([0, 0, 1e4, 1e4], dtype=np.float32), np.array([0, 1, 0, 1])))
+found = as_numbers(hsc_slope(np.array([0, 0, 1e4, 1e4], dtype=np.float32), np.array([0, 1, 0, 1])), (4,), "`hsc_slope`")
 assert np.allclose(found, [1, -1e12, 1, 0], rtol=1e-4), "the slope at a score of 0, or of 10000, is not what the question asks for"
 
 # %% tags=["wrong"] name="q2-as-printed" caught="q2-small" hint="should be finite"
@@ -302,8 +293,7 @@ def receptive_field(layers):
 
 # %% tags=["test"] name="q3-one" points=1
 for layer, expected in (((3, 1, 1), (3, 1, 0)), ((2, 2, 0), (2, 2, 0.5)), ((5, 2, 0), (5, 2, 2))):
-    found = receptive_field([layer])
-    assert np.shape(found) == (3,), "`receptive_field` should return three numbers"
+    found = as_numbers(receptive_field([layer]), (3,), "`receptive_field`")
     assert np.allclose(found, expected), f"one layer {layer} has field, stride and start {expected}"
 
 # %% tags=["hidden"] name="q3-chain" points=2
@@ -321,8 +311,7 @@ random = np.random.default_rng(3)
 for length in (2, 3, 5):
     layers = [(int(random.integers(1, 6)), int(random.integers(1, 4)), 0) for _ in range(length)]
     layers = [(4, 2, 0), *layers, (3, 1, 0)]
-    found = receptive_field(layers)
-    assert np.shape(found) == (3,), "`receptive_field` should return three numbers"
+    found = as_numbers(receptive_field(layers), (3,), "`receptive_field`")
     (first, last), (second, _) = seen(layers, 0), seen(layers, 1)
     assert math.isclose(found[0], last - first + 1), "the field of a chain is off: what a later layer adds counts in steps, not in pixels"
     assert math.isclose(found[1], second - first), "the stride of a chain is off: think of what two steps of two layers make together"
@@ -340,8 +329,7 @@ def seen(layers, output):
 
 
 for layers in (LAYERS, [(3, 2, 1), (5, 2, 2), (3, 1, 2)], [(4, 2, 1), (4, 2, 3)]):
-    found = receptive_field(layers)
-    assert np.shape(found) == (3,), "`receptive_field` should return three numbers"
+    found = as_numbers(receptive_field(layers), (3,), "`receptive_field`")
     first, last = seen(layers, 0)
     assert math.isclose(found[0], last - first + 1), "places in the padding count for the field like any other"
     assert math.isclose(found[2], (first + last) / 2, abs_tol=1e-9), "with padding in a later layer the start is off: one place there is how many pixels?"
@@ -421,8 +409,7 @@ def upsample(maps, size, field, stride, start, sigma):
 
 
 # %% tags=["test"] name="q4-one" points=1
-found = np.asarray(upsample(np.array([[[2.0]]]), (5, 7), 3, 1, 2.0, 1.0), dtype=float)
-assert found.shape == (1, 5, 7), "one map and an image of 5 x 7 pixels make a heatmap (1, 5, 7)"
+found = as_numbers(upsample(np.array([[[2.0]]]), (5, 7), 3, 1, 2.0, 1.0), (1, 5, 7), "`upsample`")
 assert (found[0, 1:4, 1:4] > 0).all() and np.count_nonzero(found) == 9, "one number with a field of 3 should reach 3 x 3 pixels around its centre"
 assert math.isclose(found[0, 2, 2], 2 / (2 * math.pi), rel_tol=1e-6), "in the centre it should be the number times the Gaussian's peak"
 assert math.isclose(found[0, 2, 3] / found[0, 2, 2], math.exp(-0.5), rel_tol=1e-6), "one sigma from the centre the Gaussian is exp(-1/2) of its peak"
@@ -441,8 +428,7 @@ def by_loop(maps, size, field, stride, start, sigma):
 
 maps = np.random.default_rng(4).random((2, 4, 4))
 for field, stride, start, sigma in ((5, 2, 0.0, 1.0), (8, 2, 0.5, 2.5)):
-    found = np.asarray(upsample(maps, (9, 9), field, stride, start, sigma), dtype=float)
-    assert found.shape == (2, 9, 9), "`upsample` should return one heatmap of the size asked for, for each map"
+    found = as_numbers(upsample(maps, (9, 9), field, stride, start, sigma), (2, 9, 9), "`upsample`")
     expected = by_loop(maps, (9, 9), field, stride, start, sigma)
     assert (found[expected == 0] == 0).all(), "some pixels get heat from a number whose field they are not in"
     scale = (found * expected).sum() / (found**2).sum()
@@ -465,8 +451,7 @@ def by_loop(maps, size, field, stride, start, sigma):
 
 maps = np.random.default_rng(5).random((3, 2, 5))
 for field, stride, start in ((6, 3, 1.5), (4, 2, -1.5), (8, 2, 2.5)):
-    found = np.asarray(upsample(maps, (7, 12), field, stride, start, 1.7), dtype=float)
-    assert found.shape == (3, 7, 12), "`upsample` should return heatmaps of (height, width), also where these differ"
+    found = as_numbers(upsample(maps, (7, 12), field, stride, start, 1.7), (3, 7, 12), "`upsample`")
     assert np.allclose(found, by_loop(maps, (7, 12), field, stride, start, 1.7), rtol=1e-5), (
         "with sides that differ, or fields that reach over the edge, the heatmap differs from Algorithm 1"
     )
@@ -607,16 +592,14 @@ def box_shares(heat):
 # %% tags=["test"] name="q5-one" points=1
 heat = np.zeros((1, 6, 9))
 heat[0, 0, 8], heat[0, 5, 0] = 3, 1  # hot in the corners at the upper right and the lower left
-found = np.asarray(box_shares(heat), dtype=float)
-assert found.shape == (3, 3), "`box_shares` should return an array (3, 3)"
+found = as_numbers(box_shares(heat), (3, 3), "`box_shares`")
 assert np.allclose(found, [[0, 0, 0.75], [0, 0, 0], [0.25, 0, 0]]), "three quarters of this heat are at the upper right, one at the lower left"
 
 # %% tags=["hidden"] name="q5-many" points=2
 random = np.random.default_rng(6)
 heat = random.random((4, 12, 6)) * np.array([1, 10, 100, 1000]).reshape(4, 1, 1)
 heat[3, :4, 2:4] *= 20
-found = np.asarray(box_shares(heat), dtype=float)
-assert found.shape == (3, 3), "`box_shares` should return an array (3, 3)"
+found = as_numbers(box_shares(heat), (3, 3), "`box_shares`")
 assert math.isclose(found.sum(), 1, rel_tol=1e-6), "all the shares together should be 1"
 expected = np.zeros((3, 3))
 for image in heat:
@@ -672,7 +655,7 @@ for name, outputs in TEST_SETS.items():
 # - `mark_box = (row, column)`: the box in which the scanner leaves its mark. Rows count 0, 1, 2 from top to bottom, columns from left to right.
 # - `marked = {"A": ..., "B": ..., "C": ...}`: for each test set, which of its digits carry the mark, `"anomalous"`, `"nominal"` or `"none"`. The AUROC is the chance that an anomalous digit has a higher score than a nominal one.
 #
-# Type the values themselves: the cells with figures do not run in grading.
+# The cells with figures do not run in grading: give the values in the cell below, typed or computed there.
 
 # %% tags=["solution"] name="q6"
 mark_box = (
@@ -695,13 +678,13 @@ marked = (
 )
 
 # %% tags=["test"] name="q6-form" points=1
-assert np.shape(mark_box) == (2,), "`mark_box` should be a pair, (row, column)"
+as_numbers(mark_box, (2,), "`mark_box`, (row, column),")
 assert all(k in (0, 1, 2) for k in mark_box), "rows and columns of boxes are numbered 0, 1, 2"
 assert isinstance(marked, dict) and sorted(marked) == ["A", "B", "C"], "`marked` should have an entry for A, B and C"
 assert sorted(map(str, marked.values())) == ["anomalous", "nominal", "none"], "each of anomalous, nominal and none belongs to one test set"
 
 # %% tags=["hidden"] name="q6-box" points=2
-assert np.shape(mark_box) == (2,), "`mark_box` should be a pair, (row, column)"
+as_numbers(mark_box, (2,), "`mark_box`, (row, column),")
 _, place, _, _ = variant_of(student)
 boxes = [(0, 0), (0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1), (2, 2)]
 assert tuple(int(k) for k in mark_box) == boxes[place], "the mark is in another box: where does most of the known anomalies' heat lie?"
