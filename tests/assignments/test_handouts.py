@@ -95,7 +95,7 @@ def test_the_plain_notebook_of_each_master_holds_no_secret(master, tmp_path):
         ("page.html", "<b>return</b> <span>numpy</span>.<b>multi</b>ply(x,\n x) &#43; unheard_of"),
         ("searchindex.js", 'Search.setIndex({"alltitles": {"return numpy.multiply(x, x) + unheard_of": 1}})'),
         ("note.ipynb", json.dumps({"cells": [{"source": ["return numpy.multi", "ply(x, x) + unheard_of"]}]})),
-        ("test.json", json.dumps({"code": ">>> return numpy.multiply(\\n... x, x) + unheard_of"})),
+        ("test.json", json.dumps({"code": ">>> return numpy.multiply(\n... x, x) + unheard_of"})),
     ],
 )
 def test_a_line_is_found_in_whatever_dress(tmp_path, name, text):
@@ -107,8 +107,9 @@ def test_a_line_is_found_in_whatever_dress(tmp_path, name, text):
 
 
 def test_a_line_that_students_see_anyway_is_no_secret():
-    assignment = read(MINI)
-    assert secrets([assignment]) and not secrets([assignment], also_open=MINI.read_text())
+    assignment, line = read(MINI), "return product_of_two_equals"
+    assert squash(line) in secrets([assignment])
+    assert squash(line) not in secrets([assignment], also_open=f"x = 1\n{line}\n")
 
 
 def test_the_instructors_page_says_what_catches_which_error():
