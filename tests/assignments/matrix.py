@@ -1,6 +1,6 @@
 """`make test-grading`: every assignment's reference, blank notebook and wrong answers through Otter and nbgrader.
 
-What each question got is written to results/grading-matrix.json; 1 when a grader disagrees with the checks. Takes about
+The points of questions 1, 2, ... are written to results/grading-matrix.json; 1 when a grader disagrees with the checks. Takes about
 ten seconds for a submission and grader. Arguments are names of assignments; without, all.
 """
 
@@ -10,7 +10,6 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import graders
 
@@ -39,8 +38,8 @@ def main(slugs: list[str]) -> int:
     return 1 if wrong else 0
 
 
-def through_both(assignment: Assignment, outcomes: handouts.Outcomes) -> dict[str, dict[str, Any]]:
-    """{case: {checks, otter, nbgrader: points of each question}}."""
+def through_both(assignment: Assignment, outcomes: handouts.Outcomes) -> dict[str, dict[str, str]]:
+    """{case: {checks, otter, nbgrader: points of each question, in their order}}."""
     cases, slug = graders.cases(assignment), assignment.slug
     with tempfile.TemporaryDirectory() as temporary, ThreadPoolExecutor(2) as pool:
         otter, course = Path(temporary, "otter"), Path(temporary, "nbgrader")
@@ -53,12 +52,16 @@ def through_both(assignment: Assignment, outcomes: handouts.Outcomes) -> dict[st
         }
         return {
             name: {
-                "checks": graders.expected(assignment, name, outcomes),
-                "otter": theirs[name].result(),
-                "nbgrader": ours.result()[name],
+                "checks": in_order(graders.expected(assignment, name, outcomes)),
+                "otter": in_order(theirs[name].result()),
+                "nbgrader": in_order(ours.result()[name]),
             }
             for name in cases
         }
+
+
+def in_order(points: graders.Points) -> str:
+    return " ".join(f"{points[question]:g}" for question in sorted(points, key=lambda name: int(name[1:])))
 
 
 def by_nbgrader(course: Path, slug: str, cases: dict[str, dict[str, str]]) -> dict[str, graders.Points]:
