@@ -1,7 +1,7 @@
 """`make test-grading`: every assignment's reference, blank notebook and wrong answers through Otter and nbgrader.
 
-The points of questions 1, 2, ... are written to results/grading-matrix.json; 1 when a grader disagrees with the checks. Takes about
-ten seconds for a submission and grader. Arguments are names of assignments; without, all.
+The points of questions 1, 2, ... are written to results/grading-matrix.json; 1 when a grader disagrees with the checks.
+Takes about ten seconds for a submission and grader. Arguments are names of assignments; without, all.
 """
 
 import json
