@@ -7,7 +7,7 @@ PORT ?= 8000
 V := .venv/bin/python
 PIPELINE = exec $(V) tools/pipeline.py --cores $(CORES)
 
-.PHONY: help book test chapter pairs data verdicts sweep grade serve bench clean
+.PHONY: help book test chapter pairs data verdicts sweep assignments grade test-grading serve bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -19,7 +19,9 @@ help:
 	@echo 'make pairs                          write notebooks/*.ipynb from the .py beside them'
 	@echo 'make verdicts                       keep the verdicts of the last make book in results/verdicts.json'
 	@echo 'make sweep NAME=geom-intuition      run the missing points of a sweep, append them to results/recorded/'
+	@echo 'make assignments                    what students, Otter, nbgrader and instructors get (ASSIGNMENT=01-geom, STUDENTS=ids.txt)'
 	@echo 'make grade SUBMISSIONS=folder       grade the notebooks in a folder (ASSIGNMENT=01-geom, ALLOW_NETWORK=1)'
+	@echo 'make test-grading                   every assignment through Otter and nbgrader, into results/grading-matrix.json'
 	@echo 'make bench                          the benchmarks'
 	@echo 'make clean                          remove build/ and what Snakemake knows (not .venv, not data/)'
 	@echo 'Variables: PYTHON=$(PYTHON) (3.11 to 3.13), CORES=$(CORES), ADLIB_DATA (a folder with data sets)'
@@ -55,10 +57,17 @@ sweep: venv-book
 	@[ -z "$$(git status --porcelain)" ] || { echo 'uncommitted changes: sweep in a clean worktree (git worktree add)' >&2; exit 2; }
 	@$(PIPELINE) 'build/sweeps/$(NAME)/done'
 
+assignments: venv-grading
+	@exec $(V) -m adlib.companion.handouts $(if $(ASSIGNMENT),--assignment '$(ASSIGNMENT)') \
+		$(if $(STUDENTS),--students '$(STUDENTS)')
+
 grade: venv-book
 	@[ -n '$(SUBMISSIONS)' ] || { echo 'say which folder: make grade SUBMISSIONS=folder' >&2; exit 2; }
 	@exec $(V) -m adlib.companion.grading $(if $(ASSIGNMENT),--assignment '$(ASSIGNMENT)') \
 		$(if $(ALLOW_NETWORK),--allow-network) -- '$(SUBMISSIONS)'
+
+test-grading: venv-test-grading
+	@exec $(V) tests/assignments/matrix.py $(ASSIGNMENT)
 
 serve:
 	@[ -f build/site/index.html ] || { echo 'there is no site yet: run make book' >&2; exit 2; }
@@ -72,12 +81,18 @@ clean:
 	rm -rf build .snakemake
 
 # The environment: installed only when constraints.txt or pyproject.toml have changed since.
-.PHONY: venv-book venv-test fetch-small
+.PHONY: venv-book venv-test venv-grading venv-test-grading fetch-small
 venv-book:
 	@exec sh tools/install.sh '$(PYTHON)' book
 
 venv-test:
 	@exec sh tools/install.sh '$(PYTHON)' book,test
+
+venv-grading:
+	@exec sh tools/install.sh '$(PYTHON)' book,grading
+
+venv-test-grading:
+	@exec sh tools/install.sh '$(PYTHON)' book,test,grading
 
 # The small data sets, tried at most once a day; without them the chapters run on scikit-learn's digits.
 fetch-small: venv-book

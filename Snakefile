@@ -21,6 +21,7 @@ RUN = "build/runs/{profile}/{slug}"
 CHAPTERS = sorted(path.stem for path in Path("notebooks").glob("[0-9][0-9]-*.ipynb"))
 BOOK = [f"build/runs/book/{slug}" for slug in CHAPTERS]
 PAGES = ["build/pages/scoreboard.md", "build/pages/status.md"]
+MASTERS = sorted(map(str, Path("notebooks/assignments").glob("*.py")))
 SWEEPS = sorted(map(str, Path("results/sweeps").glob("*.yml")))
 RECORDED = sorted(map(str, Path("results/recorded").glob("*.jsonl")))
 
@@ -94,6 +95,7 @@ rule all:
         "build/canaries.json",
         "build/claims.json",
         PAGES,
+        "build/handouts",
         "build/stage",
         "build/site",
 
@@ -166,9 +168,22 @@ rule pages:
         """
 
 
+rule handouts:
+    input:
+        code("handout"),
+        MASTERS,
+    output:
+        directory("build/handouts"),  # the students' notebooks, and what the table of assignments shows
+    log:
+        "build/log/handouts.txt",
+    shell:
+        "exec python -m adlib.companion.handout {output} > {log} 2>&1"
+
+
 rule stage:
     input:
         "adlib/companion/stage.py",
+        "build/handouts",
         "_config.yml",
         "_toc.yml",
         PAGES,
@@ -182,7 +197,8 @@ rule stage:
         "build/log/stage.txt",
     shell:
         """
-        {{ python -m adlib.companion.stage --runs build/runs/book --pages build/pages --claims {input.claims} --out {output}
+        {{ python -m adlib.companion.stage --runs build/runs/book --pages build/pages --handouts build/handouts \
+            --claims {input.claims} --out {output}
         jupyter-book config sphinx {output}; }} > {log} 2>&1
         """
 

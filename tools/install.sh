@@ -2,7 +2,7 @@
 # install.sh PYTHON EXTRAS: makes .venv and installs this package with its extras, unless that has been done already.
 set -eu
 python=$1 extras=$2
-stamp=.venv/installed-${extras##*,}
+stamps=$(echo "$extras" | sed 's/[a-z]*/.venv\/installed-&/g; s/,/ /g')
 
 command -v "$python" > /dev/null || { echo "there is no $python here: Python 3.11, 3.12 or 3.13 is needed" >&2; exit 2; }
 "$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || {
@@ -11,7 +11,9 @@ command -v "$python" > /dev/null || { echo "there is no $python here: Python 3.1
 }
 hash='import hashlib, sys; print(hashlib.sha256(sys.stdin.buffer.read()).hexdigest())'
 wanted=$(cat constraints.txt pyproject.toml | "$python" -c "$hash")
-if [ -x .venv/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then
+have=yes
+for stamp in $stamps; do [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] || have=no; done
+if [ -x .venv/bin/python ] && [ $have = yes ]; then
     exit 0
 fi
 if [ -x .venv/bin/python ]; then
@@ -21,5 +23,4 @@ else
     "$python" -m venv .venv || { echo "cannot make .venv: on Debian and Ubuntu, apt install python3-venv" >&2; exit 2; }
 fi
 .venv/bin/python -m pip install -q --disable-pip-version-check -c constraints.txt -e ".[$extras]"
-echo "$wanted" > "$stamp"
-echo "$wanted" > .venv/installed-book  # every set of extras has this one in it
+for stamp in $stamps; do echo "$wanted" > "$stamp"; done

@@ -1,12 +1,20 @@
 """What students get, made from a master: notebooks that hold no solution, no hidden check and no wrong answer.
 
-Every cell carries `metadata["adlib"] = {"id": ..., "kind": ...}`, by which grading finds an answer again.
+Every cell carries `metadata["adlib"] = {"id": ..., "kind": ...}`, by which grading finds an answer again. This notebook
+needs nothing but adlib; handout_otter and handout_nbgrader make those of two graders from it.
+
+`python -m adlib.companion.handout OUT` writes the notebook of every master, and assignments.json, for the book.
 """
 
+import json
+import re
+import sys
+from pathlib import Path
 from typing import Any
 
-from .assignments import Assignment, Cell, solved, stub
+from .assignments import Assignment, BadMaster, Cell, read, solved, stub
 
+MASTERS = Path("notebooks/assignments")
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 ANSWER = "*Your answer, in a few sentences:*"
 
@@ -62,3 +70,41 @@ def _comment(line: str) -> str:
 
 def _points(points: int) -> str:
     return f"{points} point" if points == 1 else f"{points} points"
+
+
+def minutes(assignment: Assignment) -> str:
+    """What the text says about the time, such as "60 to 90"; "" if it says nothing."""
+    found = re.search(r"(\d+(?:(?: to |[-–])\d+)?) minutes", "\n".join(cell.source for cell in assignment.of("text")))
+    return found[1] if found else ""
+
+
+def write(folder: Path, masters: list[Path]) -> None:
+    """Writes the student notebook of each master, and assignments.json with what the book's table shows."""
+    folder.mkdir(parents=True, exist_ok=True)
+    told = []
+    for assignment in map(read, masters):
+        write_notebook(folder / f"{assignment.slug}.ipynb", plain(assignment))
+        told.append({
+            "slug": assignment.slug,
+            "title": assignment.title,
+            "coded": len(assignment.of("question")),
+            "written": len(assignment.of("manual")),
+            "points": assignment.points(),
+            "minutes": minutes(assignment),
+        })
+    (folder / "assignments.json").write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
+
+
+def write_notebook(path: Path, notebook: Any) -> None:
+    """Writes a notebook, and the folders above it."""
+    import nbformat
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(notebook, path)
+
+
+if __name__ == "__main__":
+    try:
+        write(Path(sys.argv[1]), sorted(MASTERS.glob("*.py")))
+    except BadMaster as bad:
+        sys.exit(str(bad))

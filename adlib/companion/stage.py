@@ -1,6 +1,6 @@
 """The tree that the book is built from: prose, executed notebooks, vendored files, at the same paths as here.
 
-`python -m adlib.companion.stage --runs RUNS/PROFILE --pages FOLDER --claims claims.json --out build/stage`
+`python -m adlib.companion.stage --runs RUNS/PROFILE --pages DIR --handouts DIR --claims claims.json --out build/stage`
 """
 
 import argparse
@@ -13,12 +13,12 @@ from pathlib import Path
 IGNORED = shutil.ignore_patterns("__pycache__", "_vendor", ".*")
 
 
-def stage(runs: Path, pages: Path, claims: Path, out: Path, root: Path = Path(".")) -> None:
+def stage(runs: Path, pages: Path, handouts: Path, claims: Path, out: Path, root: Path = Path(".")) -> None:
     """Writes `out`, which appears by rename. `runs` is one profile's folder; raises OSError when a file is missing."""
     out.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
-        _fill(new, runs, pages, claims, root)
+        _fill(new, runs, pages, handouts, claims, root)
         shutil.rmtree(out, ignore_errors=True)
         new.chmod(0o755)
         new.rename(out)
@@ -26,13 +26,14 @@ def stage(runs: Path, pages: Path, claims: Path, out: Path, root: Path = Path(".
         shutil.rmtree(new, ignore_errors=True)
 
 
-def _fill(new: Path, runs: Path, pages: Path, claims: Path, root: Path) -> None:
+def _fill(new: Path, runs: Path, pages: Path, handouts: Path, claims: Path, root: Path) -> None:
     for name in ("_config.yml", "_toc.yml"):
         shutil.copyfile(root / name, new / name)
     shutil.copytree(root / "book", new / "book", ignore=IGNORED)
     for page in sorted(pages.glob("*.md")):
         shutil.copyfile(page, new / "book" / page.name)
     shutil.copyfile(claims, new / "claims.json")
+    shutil.copyfile(handouts / "assignments.json", new / "assignments.json")
     # html_extra_path puts what is in vendor/ into the root of the site
     shutil.copytree(root / "book" / "_vendor", new / "vendor")
     (new / "vendor" / "mathjax").mkdir()
@@ -40,6 +41,7 @@ def _fill(new: Path, runs: Path, pages: Path, claims: Path, root: Path) -> None:
         shutil.copyfile(mathjax, new / "vendor" / "mathjax" / "tex-svg.js")
     downloads = new / "vendor" / "downloads"
     downloads.mkdir()
+    shutil.copytree(handouts, downloads / "assignments", ignore=shutil.ignore_patterns("*.json"))
     (new / "notebooks").mkdir()
     for source in sorted((root / "notebooks").glob("[0-9][0-9]-*.ipynb")):
         slug = source.stem
@@ -50,11 +52,11 @@ def _fill(new: Path, runs: Path, pages: Path, claims: Path, root: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m adlib.companion.stage", description="Write the tree of the book.")
-    for name in ("runs", "pages", "claims", "out"):
+    for name in ("runs", "pages", "handouts", "claims", "out"):
         parser.add_argument(f"--{name}", type=Path, required=True)
     args = parser.parse_args()
     try:
-        stage(args.runs, args.pages, args.claims, args.out)
+        stage(args.runs, args.pages, args.handouts, args.claims, args.out)
     except OSError as error:
         print(f"cannot stage {error.filename}: {error.strerror}", file=sys.stderr)
         return 1

@@ -1,6 +1,7 @@
 """Sphinx extension of the book: claims tables, downloads, launch buttons, and cures for defects of the stock theme.
 
-Reads ``claims.json`` beside ``conf.py``; the files that chapters offer are put into ``vendor/downloads`` by the stage.
+Reads ``claims.json`` and ``assignments.json`` beside ``conf.py``; the files to download are put into
+``vendor/downloads`` by the stage.
 """
 
 import json
@@ -14,7 +15,7 @@ from sphinx.errors import ExtensionError
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 from adlib.companion.claims import PAPERS, VERDICTS
-from adlib.companion.pages import evidence_text, number
+from adlib.companion.pages import DASH, evidence_text, number
 
 CHAPTER = re.compile(r"notebooks/\d\d-[a-z0-9-]+")
 
@@ -134,6 +135,29 @@ class ClaimNumber(SphinxRole):
             message = f"{{claim}}`{self.text}`: expected a claim id and one of {', '.join(show)}"
             return [], [self.inliner.reporter.error(message, line=self.lineno)]
         return [nodes.inline("", show[field](claims[name]) if claims else "(not computed)")], []
+
+
+# --- assignments ----------------------------------------------------------------------------------------------------
+
+
+class Assignments(SphinxDirective):
+    """``{assignments}``: what each assignment holds, and its student notebook, as ``handout.write`` found it."""
+
+    def run(self):
+        path = Path(self.env.srcdir, "assignments.json")
+        self.env.note_dependency(str(path))
+        told = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+        if not told:
+            return [nodes.paragraph("", "No assignment is a part of this build.")]
+        header = ["Assignment", "Questions", "Points", "Minutes", "Student notebook"]
+        return [table(header, [(None, self.row(one)) for one in told], [40, 20, 10, 14, 16], ["assignments"])]
+
+    def row(self, one):
+        questions = f"{one['coded']} coded, {one['written']} written"
+        words = [one["title"], questions, str(one["points"]), one["minutes"] or DASH]
+        up = "../" * self.env.docname.count("/")
+        link = f'<a href="{up}downloads/assignments/{one["slug"]}.ipynb" download>{one["slug"]}.ipynb</a>'
+        return [*([nodes.paragraph("", word)] for word in words), [nodes.raw("", f"<p>{link}</p>", format="html")]]
 
 
 # --- launch buttons -------------------------------------------------------------------------------------------------
@@ -256,6 +280,7 @@ def forget_modules_without_source(app, env):
 def setup(app):
     app.add_directive("claims", Claims)
     app.add_directive("claims-summary", ClaimsSummary)
+    app.add_directive("assignments", Assignments)
     app.add_role("claim", ClaimNumber())
     app.connect("config-inited", set_launch_buttons)
     app.connect("autodoc-process-docstring", escape_docstring)

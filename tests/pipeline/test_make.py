@@ -49,6 +49,12 @@ def test_what_the_tests_need_holds_what_the_book_needs(install):
     assert install("book,test")[1] == install("book")[1] == []
 
 
+def test_each_extra_is_remembered_by_itself(install):
+    assert len(install("book,grading")[1]) == 1
+    assert len(install("book,test,grading")[1]) == 1, "what the tests need was not there"
+    assert install("book,test")[1] == install("book,grading")[1] == install("book,test,grading")[1] == []
+
+
 def test_a_failed_installation_is_tried_again(install, tmp_path):
     pip = tmp_path / ".venv" / "bin" / "python"
     pip.write_text(FAKE + "exit 1\n")
@@ -70,5 +76,6 @@ def test_another_python_is_refused_in_one_sentence(install, tmp_path):
 def test_make_alone_says_what_it_can_do():
     outcome = subprocess.run(["make", "-s", "-C", str(ROOT)], capture_output=True, text=True)
     assert outcome.returncode == 0
-    for target in "book test chapter pairs data verdicts sweep grade serve bench clean".split():
+    targets = "book test chapter pairs data verdicts sweep assignments grade test-grading serve bench clean"
+    for target in targets.split():
         assert f"make {target}" in outcome.stdout

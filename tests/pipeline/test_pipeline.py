@@ -47,7 +47,8 @@ FILES = {
 }
 USES_TOY = "from adlib.companion import papers\nfrom adlib.toy import double\n\ndouble(2)"
 NO_SITE = ("all", "--until", "claims")  # the site takes longer than all the rest
-COLD = ["canaries", "claims", "pages", "run_chapter book 01-plain", "run_chapter book 02-toy", "site", "stage"]
+RUNS = ["run_chapter book 01-plain", "run_chapter book 02-toy"]
+COLD = ["canaries", "claims", "handouts", "pages", *RUNS, "site", "stage"]
 
 
 @pytest.fixture(scope="module")
