@@ -18,6 +18,8 @@ A check sees the names of the setup cells and calls the student's functions by t
 another process, so that only plain values (see `exchange`) go in and come out: a check must not hand over functions or
 networks. A setup cell uses no answer.
 
+Masters import `variant`, which seeds what differs from student to student, and `as_numbers`, with which a check begins.
+
 `python -m adlib.companion.assignments try notebooks/assignments/01-geom.py` runs the solution and every wrong answer.
 """
 
