@@ -1,17 +1,12 @@
 """Every master, the miniature among them, as a parameter of the tests here; and a nursery for all of them."""
 
-from pathlib import Path
-
 import pytest
+from places import MASTERS, MINI
 
 from adlib.companion import sandbox
 from adlib.companion.assignments import read
 from adlib.companion.judge import modules
 from adlib.companion.process import Nursery
-
-ROOT = Path(__file__).resolve().parents[2]
-MINI = Path(__file__).parent / "masters" / "90-mini.py"
-MASTERS = [MINI, *sorted((ROOT / "notebooks" / "assignments").glob("*.py"))]
 
 
 def pytest_generate_tests(metafunc):

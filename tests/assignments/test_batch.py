@@ -12,8 +12,8 @@ from types import SimpleNamespace
 
 import pytest
 from cases import EVERY, MINI, Case, World
-from conftest import MASTERS, ROOT
-from conftest import MINI as MINIATURE
+from places import MASTERS, ROOT
+from places import MINI as MINIATURE
 
 from adlib.companion.assignments import CHECKS, read, stub
 

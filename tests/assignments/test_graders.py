@@ -5,7 +5,8 @@ import sys
 
 import graders
 import pytest
-from test_handouts import MASTERS, MINI, has_graders
+from places import MASTERS, MINI
+from test_handouts import has_graders
 
 from adlib.companion import handout_nbgrader, handout_otter, handouts
 from adlib.companion.assignments import read

@@ -3,18 +3,15 @@
 import importlib.util
 import json
 import shutil
-from pathlib import Path
 
 import nbformat
 import pytest
+from places import MASTERS, TINY
 
 from adlib.companion import handout, handout_instructor, handouts
 from adlib.companion.assignments import read
 from adlib.companion.leaks import leaks, secrets, squash
 
-ROOT = Path(__file__).resolve().parents[2]
-MINI = Path(__file__).parent / "mini" / "99-mini.py"
-MASTERS = [MINI, *sorted((ROOT / "notebooks" / "assignments").glob("*.py"))]
 has_graders = pytest.mark.skipif(
     importlib.util.find_spec("otter") is None or importlib.util.find_spec("nbgrader") is None,
     reason="Otter and nbgrader are not installed: pip install -c constraints.txt -e .[grading]",
@@ -27,7 +24,7 @@ def made(tmp_path_factory):
     out = tmp_path_factory.mktemp("assignments")
     ids = out / "ids.txt"
     ids.write_text("ada\n\nBob-2\n")
-    assert handouts.main(["--masters", str(MINI.parent), "--out", str(out), "--students", str(ids)]) == 0
+    assert handouts.main(["--masters", str(TINY.parent), "--out", str(out), "--students", str(ids)]) == 0
     return out / "99-mini"
 
 
@@ -51,7 +48,7 @@ def test_all_files_are_there(made):
 
 @has_graders
 def test_no_student_file_holds_a_secret_and_each_other_file_does(made):
-    wanted = secrets([read(MINI)])
+    wanted = secrets([read(TINY)])
     assert leaks(handouts.student_files(made), wanted) == []
     for name in ("solution/99-mini.ipynb", "otter/99-mini-autograder.zip", "nbgrader/source/99-mini/99-mini.ipynb"):
         assert leaks([made / name], wanted), name
@@ -107,14 +104,14 @@ def test_a_line_is_found_in_whatever_dress(tmp_path, name, text):
 
 
 def test_a_line_that_students_see_anyway_is_no_secret():
-    assignment, line = read(MINI), "return product_of_two_equals"
+    assignment, line = read(TINY), "return product_of_two_equals"
     assert squash(line) in secrets([assignment])
     assert squash(line) not in secrets([assignment], also_open=f"x = 1\n{line}\n")
 
 
 def test_the_instructors_page_says_what_catches_which_error():
-    assignment = read(MINI)
-    page = handout_instructor.page(assignment, handouts.outcomes_of(MINI))
+    assignment = read(TINY)
+    page = handout_instructor.page(assignment, handouts.outcomes_of(TINY))
     assert "| q1: Square. | 3 | 1 | 2 |  |" in page and "| All | 5 |" in page
     assert "**q1-array** (hidden, 2 points)" in page and "- arrays are squared element by element" in page
     assert "**q1-double** loses 2 points. Caught by q1-array; the student reads:\n\n> arrays are squared" in page
@@ -135,14 +132,14 @@ def test_the_instructors_page_says_what_catches_which_error():
 def test_bad_ids_are_refused_in_one_sentence(tmp_path, capsys, ids, sentence):
     if ids is not None:
         (tmp_path / "ids.txt").write_text(ids)
-    arguments = ["--masters", str(MINI.parent), "--out", str(tmp_path / "out"), "--students", str(tmp_path / "ids.txt")]
+    arguments = ["--masters", str(TINY.parent), "--out", str(tmp_path / "out"), "--students", str(tmp_path / "ids.txt")]
     assert handouts.main(arguments) == 2
     told = capsys.readouterr().err
     assert sentence in told and told.count("\n") == 1 and not (tmp_path / "out").exists()
 
 
 def test_an_unknown_assignment_is_refused_in_one_sentence(capsys):
-    assert handouts.main(["--masters", str(MINI.parent), "--assignment", "01-goem"]) == 2
+    assert handouts.main(["--masters", str(TINY.parent), "--assignment", "01-goem"]) == 2
     assert capsys.readouterr().err == "ASSIGNMENT=01-goem: must be one of 99-mini\n"
 
 
@@ -156,7 +153,7 @@ def test_an_unknown_assignment_is_refused_in_one_sentence(capsys):
     ],
 )
 def test_a_master_that_does_not_keep_its_word_makes_nothing(tmp_path, capsys, old, new, sentence):
-    text = MINI.read_text()
+    text = TINY.read_text()
     assert text.count(old) == 1
     (tmp_path / "99-mini.py").write_text(text.replace(old, new))
     assert handouts.main(["--masters", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
@@ -165,7 +162,7 @@ def test_a_master_that_does_not_keep_its_word_makes_nothing(tmp_path, capsys, ol
 
 
 def test_the_book_is_told_what_each_assignment_holds(tmp_path):
-    handout.write(tmp_path / "new", [MINI])
+    handout.write(tmp_path / "new", [TINY])
     (told,) = json.loads((tmp_path / "new" / "assignments.json").read_text())
     assert told == {"slug": "99-mini", "title": "Mini", "coded": 1, "written": 1, "points": 5, "minutes": "5 to 10"}
     assert nbformat.read(tmp_path / "new" / "99-mini.ipynb", as_version=4).cells

@@ -2,7 +2,7 @@
 
 import pytest
 from cases import all_do, solution
-from conftest import MINI
+from places import MINI
 
 from adlib.companion import attach, judge
 from adlib.companion.assignments import read

@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from conftest import MINI
+from places import MINI
 
 from adlib.companion import handout
 from adlib.companion.assignments import BadMaster, answers, attempt, read, stub, variant

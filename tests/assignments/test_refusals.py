@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from cases import solution
-from conftest import MINI, ROOT
+from places import MINI, ROOT
 
 from adlib.companion import grading, reports, sandbox
 from adlib.companion.assignments import read

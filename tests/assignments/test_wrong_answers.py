@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 from cases import marked, solution
-from conftest import MASTERS
+from places import MASTERS
 
 from adlib.companion import attach
 from adlib.companion.assignments import CHECKS, Assignment, read
