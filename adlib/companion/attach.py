@@ -3,6 +3,7 @@
 Answers are found by the ids of their cells. A cell that was copied or split counts with all its parts, in order. A cell
 of the student's own belongs to the answer above it, or comes before all. An answer whose cell has lost its id is found
 by the names that it defines. Cells that are the master's (setup, tests, figures) are left out: grading has its own.
+So are the cells that Otter has put in.
 """
 
 import ast
@@ -18,6 +19,7 @@ from .assignments import Assignment, answers, stub
 
 LARGEST = 100 * 2**20  # bytes of a notebook
 STUDENT = re.compile(r"^student\b[^=\n]*=\s*(['\"])(.*?)\1.*$", re.MULTILINE)
+OTTER = re.compile(r"(\s*(#.*|import otter|grader = otter\.Notebook\(.*\)|grader\.(check|export)\(.*\))\s*)+")
 
 
 class Unreadable(ValueError):
@@ -110,7 +112,8 @@ def attach(assignment: Assignment, notebook: Notebook, student: str) -> Submissi
     names = {cell.name: set(answers(cell)) for cell in assignment.of("solution")}
     blank = {cell.name: _plain(stub(cell.source)) for cell in assignment.of("solution")}
     submission = Submission(answers={name: [] for name in names})
-    cells = _marked(notebook.cells, ours)
+    from_otter = {cell.number for cell in notebook.cells if "grader" in cell.source and OTTER.fullmatch(cell.source)}
+    cells = _marked((cell for cell in notebook.cells if cell.number not in from_otter), ours)
     cells = _found(cells, names, blank, kinds, submission.notes)
     question = written = ""
     for cell in cells:
@@ -132,7 +135,7 @@ def attach(assignment: Assignment, notebook: Notebook, student: str) -> Submissi
             place = submission.answers[question] if question else submission.before
             place.append(Part(cell.source, cell.number, own=True))
     _tidy(submission, blank)
-    _remark(submission, cells, ours, kinds, names, student)
+    _remark(submission, cells, ours, kinds, names, student, has_otter=bool(from_otter))
     return submission
 
 
@@ -190,6 +193,7 @@ def _remark(
     kinds: dict[str, str],
     names: dict[str, set[str]],
     student: str,
+    has_otter: bool,
 ) -> None:
     """Adds what a student and an instructor should know about the state of the notebook."""
     notes = submission.notes
@@ -206,7 +210,7 @@ def _remark(
         if named and named[2].strip().lower() not in ("", "anonymous", student.strip().lower()):
             notes.append(f"the notebook was worked out as {named[2]!r}, but graded with the variant of {student!r}")
     checks = {name for name, kind in kinds.items() if kind == "test"}
-    lost = checks - {c.id for c in cells}
+    lost = set() if has_otter else checks - {c.id for c in cells}  # Otter keeps the visible checks in files
     changed = {c.id for c in cells if c.id in checks and _plain(c.source) != _plain(ours[c.id].source)}
     for what, those in (("deleted", lost), ("changed", changed)):
         if those:

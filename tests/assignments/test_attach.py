@@ -122,6 +122,19 @@ def test_lost_and_changed_tests_are_told(mini):
     ]
 
 
+def test_what_otter_puts_in_is_left_out(mini):
+    notebook = solution(mini)
+    notebook.cells = [c for c in notebook.cells if c.metadata["adlib"]["kind"] != "test"]
+    first = '# Initialize Otter\nimport otter\ngrader = otter.Notebook("90-mini.ipynb")'
+    last = "# Save your notebook first, then run this cell to export your submission.\ngrader.export(pdf=False)"
+    notebook.cells = [new_code_cell(first), *notebook.cells, new_code_cell('grader.check("q1")'), new_code_cell(last)]
+    submission = attached(mini, notebook)
+    assert submission.notes == [] and submission.before == []
+    assert sources(submission, "q3") == ["twice = 2 * scale"]
+    notebook.cells.append(new_code_cell('grader.check("q1")\nscale = 0'))  # the student's own, so it is run
+    assert sources(attached(mini, notebook), "q3")[-1].endswith("scale = 0")
+
+
 def test_a_written_answer_may_go_on_in_further_cells(mini):
     notebook = solution(mini)
     marked(notebook, "q4-answer").source = "One."
