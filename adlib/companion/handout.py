@@ -1,7 +1,7 @@
 """What students get, made from a master: notebooks that hold no solution, no hidden check and no wrong answer.
 
 Every cell carries `metadata["adlib"] = {"id": ..., "kind": ...}`, by which grading finds an answer again. This notebook
-needs nothing but adlib; handout_otter and handout_nbgrader make those of two graders from it.
+needs adlib and Matplotlib alone; handout_otter and handout_nbgrader make those of two graders from it.
 
 `python -m adlib.companion.handout OUT` writes the notebook of every master, and assignments.json, for the book.
 """
@@ -20,7 +20,7 @@ ANSWER = "*Your answer, in a few sentences:*"
 
 
 def plain(assignment: Assignment, student: str = "", with_solution: bool = False) -> Any:
-    """The notebook of a student, which needs nothing but adlib, as an nbformat node; or the solution's."""
+    """The notebook of a student, which needs adlib and Matplotlib alone, as an nbformat node; or the solution's."""
     from nbformat.v4 import new_notebook
 
     cells = []

@@ -1,6 +1,6 @@
 """`make assignments`: from each master all that an instructor needs, under build/assignments/SLUG.
 
-    plain/SLUG.ipynb         for students, needs nothing but adlib
+    plain/SLUG.ipynb         for students, needs adlib and Matplotlib alone
     plain/ID/SLUG.ipynb      the same with the student's own variant, for each line of STUDENTS=ids.txt
     solution/SLUG.ipynb      with solutions and rubrics
     otter/                   student/SLUG.ipynb, SLUG-autograder.zip for Gradescope and `otter run`
