@@ -11,7 +11,7 @@
 #
 # GEOM (Golan and El-Yaniv 2018) shows a classifier every normal image in 72 views and asks which view it is. On images of another kind it guesses badly, and bad guessing is the anomaly score. Here you build all of it but the classifier: the table of pixel indices that makes the 72 views, the two scores of Section 4.2, and one step of the fit behind the second score. Then you find out what happens when the views are made in another order, and which views of *your* digit are twins. The paper's text leaves the order and the border open; what you build is what the authors' code does.
 #
-# You need NumPy and 60 to 90 minutes, and should have read chapters 1 and 2 of the book. The data are the small digits of scikit-learn (8 × 8 pixels), which need no download. Replace each `...` by your own code, and run the cells in order. The checks that you see are a part of those that grade your work. Each answer is called again on other values than here, so use what a function is given, not what happens to lie around in the notebook.
+# You need NumPy and 60 to 90 minutes, and should have read chapters 1 and 2 of the book. The data are the small digits of scikit-learn (8 × 8 pixels), which need no download. Replace each `...` by your own code, and run the cells in order: a figure needs the answers above it, and stops with an error before. The checks that you see are a part of those that grade your work. Each answer is called again on other values than here, so use what a function is given, not what happens to lie around in the notebook.
 
 # %% tags=["setup", "parameters"]
 student: str = "anonymous"  # your name or number, as your instructor gave it to you

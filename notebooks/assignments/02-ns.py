@@ -11,7 +11,7 @@
 #
 # Novelty normalization (Wu et al. 2021) adds two parts to an autoencoder: a novelty score read off the code, and min-max scaling of the scores inside the loss. Its Table 4 credits the scaling alone with one point of AUROC on MNIST and six on CIFAR-10. Where can they come from? Here you take the scaling apart: what it can do to an AUROC at test time, what it must not be used for, what it does to the gradient in training, and what the rest of the loss weighs. The paper has no public code, so some of this nobody can look up: it has to be worked out.
 #
-# You need NumPy and 60 to 90 minutes, and should have read chapter 3 of the book. The data are the small digits of scikit-learn, which need no download. Replace each `...` by your own code, and run the cells in order. The checks that you see are a part of those that grade your work. Each answer is called again on other values than here.
+# You need NumPy and 60 to 90 minutes, and should have read chapter 3 of the book. The data are the small digits of scikit-learn, which need no download. Replace each `...` by your own code, and run the cells in order: a figure needs the answers above it, and stops with an error before. The checks that you see are a part of those that grade your work. Each answer is called again on other values than here.
 
 # %% tags=["setup", "parameters"]
 student: str = "anonymous"  # your name or number, as your instructor gave it to you
@@ -337,7 +337,9 @@ def reg_gradient(s, detached):
 # %% tags=["test"] name="q4-three-scores" points=1
 s = np.array([2.0, 1.0, 3.0])
 gradient = as_numbers(reg_gradient(s, True), (3,), "`reg_gradient` of three scores, detached")
-assert np.allclose(gradient, [1 / 6] * 3), "detached, L is (S_0 + S_1 + S_2 - 3) / 6, since low is 1 and high - low is 2"
+assert np.allclose(gradient, [1 / 6] * 3), (
+    "detached, L is (S_0 + S_1 + S_2 - 3) / 6, since low is 1 and high - low is 2"
+)
 gradient = as_numbers(reg_gradient(s, False), (3,), "`reg_gradient` of three scores, not detached")
 assert np.allclose(gradient, [1 / 6, -1 / 12, -1 / 12]), (
     "not detached, L is (1 + (S_0 - S_1) / (S_2 - S_1)) / 3 near these scores: differentiate that"
@@ -575,7 +577,9 @@ balance = (
 )
 
 # %% tags=["test"] name="q6-numbers" points=1
-assert as_numbers(hardest, (), "`hardest`") in range(batch_size), "`hardest` should be the number of an image of the batch"
+assert as_numbers(hardest, (), "`hardest`") in range(batch_size), (
+    "`hardest` should be the number of an image of the batch"
+)
 assert 0 <= as_numbers(balance, (), "`balance`") <= 0.5, "`balance` should be a value on the axis, between 0 and 0.5"
 
 # %% tags=["hidden"] name="q6-hardest" points=1

@@ -12,6 +12,8 @@
 # DROCC (Goyal et al. 2020) has normal data only and trains a classifier all the same: it makes its own negatives, in a shell around each training point, and lets them climb to where the classifier is most easily fooled. You will write the projection to the shell, the climb, the projection to the shell of DROCC-LF, and the F1 score that such papers print, and look at what the climb does to the negatives.
 #
 # You need the book's chapters *Negatives off the curve*, *Which coordinates may be ignored?* and *Two F1 scores with one name*, and Sections 3 and 4 of the paper. NumPy is enough; it takes 60 to 90 minutes. A function may return NumPy arrays or torch tensors without a graph, in single or double precision, and leaves its arguments unchanged.
+#
+# Replace each `...` by your own code, and run the cells in order: a figure needs the answers above it, and stops with an error before. The checks that you see are a part of those that grade your work, and each answer is called again on other values than here.
 
 # %% tags=["setup", "parameters"]
 student: str = "anonymous"  # your name or number, as your instructor gave it to you
@@ -610,7 +612,9 @@ ceiling = (
 y = np.array([0, 0, 0, 0, 0, 0, 1, 1, 1, 1])
 scores = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.95, 0.6, 0.7, 0.8, 0.9])
 found = as_numbers(f1_at(y, scores, 0.4, "anomaly"), (), "`f1_at`")
-assert abs(found - 3 / 4) < 1e-4, "four rows are called anomalous, and three of the four anomalies are among them: F1 is 0.75"
+assert abs(found - 3 / 4) < 1e-4, (
+    "four rows are called anomalous, and three of the four anomalies are among them: F1 is 0.75"
+)
 
 # %% tags=["hidden"] name="q6-both-classes" points=1
 random_ = np.random.default_rng(18)

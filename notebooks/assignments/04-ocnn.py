@@ -12,6 +12,8 @@
 # OC-NN (Chalapathy et al. 2018) trains a network and one number, the threshold $r$, in turns. For $r$ the paper has a theorem: with the scores fixed, the best one is their $\nu$-quantile. You will work out the slopes of the objective, find *all* of its minimisers, see when the quantile that NumPy computes is one of them, train a linear scorer on digits in turns with $r$, and look at what the share $\nu$ means for rows that were not trained on.
 #
 # You need the book's chapters *The best threshold is a quantile* and *An objective without a minimum*, and Section 3 of the paper. NumPy is enough; it takes 60 to 90 minutes. A function may return numbers of Python, NumPy arrays or torch tensors without a graph, in single or double precision, and leaves its arguments unchanged. As in the paper, a large score is normal.
+#
+# Replace each `...` by your own code, and run the cells in order: a figure needs the answers above it, and stops with an error before. The checks that you see are a part of those that grade your work, and each answer is called again on other values than here.
 
 # %% tags=["setup", "parameters"]
 student: str = "anonymous"  # your name or number, as your instructor gave it to you
@@ -154,9 +156,13 @@ def minimisers(scores, nu):
 # %% tags=["test"] name="q2-paper" points=1
 y = np.arange(1.0, 10.0)
 low, high = as_pair(minimisers(y, 0.33), "`minimisers`")
-assert abs(low - 3) < 1e-5 and abs(high - 3) < 1e-5, "in the paper's example, 1 to 9 with nu = 0.33, only r = 3 is a minimiser"
+assert abs(low - 3) < 1e-5 and abs(high - 3) < 1e-5, (
+    "in the paper's example, 1 to 9 with nu = 0.33, only r = 3 is a minimiser"
+)
 low, high = as_pair(minimisers(y, 1 / 3), "`minimisers`")
-assert abs(low - 3) < 1e-5 and abs(high - 4) < 1e-5, "with nu = 1/3, f has the value -2 at 3, at 4 and all the way between"
+assert abs(low - 3) < 1e-5 and abs(high - 4) < 1e-5, (
+    "with nu = 1/3, f has the value -2 at 3, at 4 and all the way between"
+)
 
 # %% tags=["hidden"] name="q2-any-scores" points=2
 random_ = np.random.default_rng(21)
@@ -253,9 +259,9 @@ def two_pictures():
     low, high = minimisers(twelve, NU)
     r = np.linspace(min(twelve) - 0.5, np.quantile(twelve, 0.7), 400)
     axes[0].plot(r, objective(r, twelve, NU))
-    axes[0].plot([low, high], objective(np.array([low, high]), twelve, NU), "o-", color="C1", linewidth=4)
+    axes[0].plot([low, high], objective(np.array([low, high]), twelve, NU), "o-", color="C1", linewidth=4, markersize=10)
     numpys = np.quantile(twelve, NU)
-    axes[0].plot(numpys, objective(np.array([numpys]), twelve, NU), "x", color="black", markersize=9)
+    axes[0].plot(numpys, objective(np.array([numpys]), twelve, NU), "x", color="black", markersize=6)
     axes[0].set(xlabel="r", ylabel="f(r)", title=f"12 scores, nu {NU:g}; the cross is NumPy's default")
     above = []
     for n in SIZES:
@@ -286,6 +292,7 @@ exact_sizes = (
 )
 
 # %% tags=["test"] name="q3-form" points=1
+assert exact_sizes is not ..., "`exact_sizes` has no answer yet, should be a list of sizes"
 assert np.ndim(exact_sizes) == 1 and len(exact_sizes) > 0, "`exact_sizes` should be a list of sizes"
 given = as_numbers(exact_sizes, (len(exact_sizes),), "`exact_sizes`")
 assert np.isin(given, SIZES).all(), "`exact_sizes` should hold numbers of scores that are in SIZES"
@@ -501,26 +508,28 @@ def training_and_end():
         history.append([float(number) for number in row])
     values, thresholds, low, median, high, below, up_to = np.array(history).T
     turns = np.arange(1, EPOCHS + 1)
-    figure, axes = plt.subplots(1, 4, figsize=(13, 3.2), layout="constrained")
+    figure, axes = plt.subplots(2, 2, figsize=(10, 6.4), layout="constrained")
+    axes = axes.ravel()
     axes[0].plot(turns, values)
     axes[0].set(xlabel="turn", ylabel="J")
     axes[1].fill_between(turns, low, high, alpha=0.3)
     axes[1].plot(turns, median, label="median score")
     axes[1].plot(turns, thresholds, label="r")
     axes[1].set(xlabel="turn", ylabel="scores of TRAIN")
-    axes[1].legend(fontsize=8)
+    axes[1].legend()
     axes[2].plot(turns, below, label="below r")
     axes[2].plot(turns, up_to, label="at or below r")
     axes[2].axhline(NU, color="black", linestyle="--", linewidth=1)
     axes[2].set(xlabel="turn", ylabel="share of TRAIN", ylim=(0, 2.5 * NU))
-    axes[2].legend(fontsize=8)
+    axes[2].legend()
     w, r = ended
     for name, rows in (("TRAIN", TRAIN), ("FRESH", FRESH), ("OTHERS", OTHERS)):
         scores = np.sort(rows @ np.asarray(w, float))
-        axes[3].step(scores, np.arange(1, len(scores) + 1) / len(scores), label=name)
+        axes[3].step(scores, np.arange(1, len(scores) + 1) / len(scores), where="post", label=name)
     axes[3].axvline(r, color="black", linestyle="--", linewidth=1)
-    axes[3].set(xlabel="score at the end", ylabel="share up to there")
-    axes[3].legend(fontsize=8)
+    axes[3].set(xlabel="score at the end", ylabel="share up to there", yticks=np.linspace(0, 1, 11))
+    axes[3].grid(alpha=0.4)
+    axes[3].legend()
     plt.show()
 
 
@@ -529,7 +538,7 @@ training_and_end()
 # %% [markdown] tags=["question"] name="q6"
 # ## Question 6: read it
 #
-# Read the last panel, or compute it from `ended`. The cells with figures do not run in grading: give the values in the cell below, typed or computed there. They are `train_below`, `fresh_below` and `others_below`: the shares of the rows of `TRAIN`, `FRESH` and `OTHERS` with a score strictly below the threshold, as numbers between 0 and 1, with an error of at most 0.03.
+# Read the last panel, just left of the dashed line, or compute it from `ended`. The cells with figures do not run in grading: give the values in the cell below, typed or computed there. They are `train_below`, `fresh_below` and `others_below`: the shares of the rows of `TRAIN`, `FRESH` and `OTHERS` with a score strictly below the threshold, as numbers between 0 and 1, with an error of at most 0.03.
 
 # %% tags=["solution"] name="q6"
 train_below = (

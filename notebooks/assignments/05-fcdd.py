@@ -12,6 +12,8 @@
 # FCDD (Liznerski et al. 2021) gives an image a small map of numbers instead of one number, and the image's score is the mean of its map. So a score can be read: spread back over the image, the map shows where it comes from. Here you write the parts of it in NumPy: the distance and the score, a loss that survives `float32`, the patch of the image that each number sees, and the heatmap. Then you turn them on a detector that seems to be perfect, and find out what it really looks at.
 #
 # You need Sections 3 and 4.3 of the paper, or the chapters on FCDD in the book. Plan on 60 to 90 minutes. Everything runs on a CPU in seconds. Wherever an array is asked for, NumPy arrays and torch tensors without a graph are both fine, in single or double precision; what goes in is NumPy.
+#
+# Replace each `...` by your own code, and run the cells in order: a figure needs the answers above it, and stops with an error before. The checks that you see are a part of those that grade your work, and each answer is called again on other values than here.
 
 # %% tags=["setup", "parameters"]
 student: str = "anonymous"  # your name or number, as your instructor gave it to you
@@ -74,7 +76,9 @@ def scores(phi):
 
 # %% tags=["test"] name="q1-known" points=1
 found = as_numbers(pseudo_huber(np.array([[0.0, 0.75], [-0.75, 4 / 3]])), (2, 2), "`pseudo_huber`")
-assert np.allclose(found, [[0, 1 / 4], [1 / 4, 2 / 3]]), "the distances of 0, 0.75, -0.75 and 4/3 are 0, 1/4, 1/4 and 2/3"
+assert np.allclose(found, [[0, 1 / 4], [1 / 4, 2 / 3]]), (
+    "the distances of 0, 0.75, -0.75 and 4/3 are 0, 1/4, 1/4 and 2/3"
+)
 found = as_numbers(scores(np.full((2, 3, 4), 0.75)), (2,), "`scores`")
 assert np.allclose(found, 1 / 4), "where all distances of a map are 1/4, so is the score: it is their mean"
 
@@ -173,7 +177,9 @@ def hsc_slope(a, y):
 # %% tags=["test"] name="q2-known" points=1
 a, y = np.array([math.log(2), math.log(2), 3, 0], dtype=np.float32), np.array([0, 1, 0, 0])
 loss, slope = as_numbers(hsc_loss(a, y), (4,), "`hsc_loss`"), as_numbers(hsc_slope(a, y), (4,), "`hsc_slope`")
-assert np.allclose(loss, [math.log(2), math.log(2), 3, 0]), "at a = log 2 both labels have the loss log 2; a nominal image has the loss a"
+assert np.allclose(loss, [math.log(2), math.log(2), 3, 0]), (
+    "at a = log 2 both labels have the loss log 2; a nominal image has the loss a"
+)
 assert np.allclose(slope, [1, -1, 1, 1]), "at a = log 2 the slopes are 1 for a nominal image and -1 for an anomaly"
 
 # %% tags=["hidden"] name="q2-small" points=2
@@ -410,9 +416,15 @@ def upsample(maps, size, field, stride, start, sigma):
 
 # %% tags=["test"] name="q4-one" points=1
 found = as_numbers(upsample(np.array([[[2.0]]]), (5, 7), 3, 1, 2.0, 1.0), (1, 5, 7), "`upsample`")
-assert (found[0, 1:4, 1:4] > 0).all() and np.count_nonzero(found) == 9, "one number with a field of 3 should reach 3 x 3 pixels around its centre"
-assert math.isclose(found[0, 2, 2], 2 / (2 * math.pi), rel_tol=1e-6), "in the centre it should be the number times the Gaussian's peak"
-assert math.isclose(found[0, 2, 3] / found[0, 2, 2], math.exp(-0.5), rel_tol=1e-6), "one sigma from the centre the Gaussian is exp(-1/2) of its peak"
+assert (found[0, 1:4, 1:4] > 0).all() and np.count_nonzero(found) == 9, (
+    "one number with a field of 3 should reach 3 x 3 pixels around its centre"
+)
+assert math.isclose(found[0, 2, 2], 2 / (2 * math.pi), rel_tol=1e-6), (
+    "in the centre it should be the number times the Gaussian's peak"
+)
+assert math.isclose(found[0, 2, 3] / found[0, 2, 2], math.exp(-0.5), rel_tol=1e-6), (
+    "one sigma from the centre the Gaussian is exp(-1/2) of its peak"
+)
 
 # %% tags=["hidden"] name="q4-loop" points=2
 
@@ -536,7 +548,12 @@ def trained(nominal, anomalous, seed):
     torch.set_num_threads(1)
     torch.manual_seed(seed)
     net = nn.Sequential(
-        nn.Conv2d(1, 8, 3, 1, 1), nn.ReLU(), nn.MaxPool2d(2, 2, 0), nn.Conv2d(8, 16, 3, 1, 1), nn.ReLU(), nn.Conv2d(16, 1, 1)
+        nn.Conv2d(1, 8, 3, 1, 1),
+        nn.ReLU(),
+        nn.MaxPool2d(2, 2, 0),
+        nn.Conv2d(8, 16, 3, 1, 1),
+        nn.ReLU(),
+        nn.Conv2d(16, 1, 1),
     ).double()
     x = torch.from_numpy(np.concatenate([nominal, anomalous])).unsqueeze(1)
     odd = torch.arange(len(x)) >= len(nominal)
@@ -593,7 +610,9 @@ def box_shares(heat):
 heat = np.zeros((1, 6, 9))
 heat[0, 0, 8], heat[0, 5, 0] = 3, 1  # hot in the corners at the upper right and the lower left
 found = as_numbers(box_shares(heat), (3, 3), "`box_shares`")
-assert np.allclose(found, [[0, 0, 0.75], [0, 0, 0], [0.25, 0, 0]]), "three quarters of this heat are at the upper right, one at the lower left"
+assert np.allclose(found, [[0, 0, 0.75], [0, 0, 0], [0.25, 0, 0]]), (
+    "three quarters of this heat are at the upper right, one at the lower left"
+)
 
 # %% tags=["hidden"] name="q5-many" points=2
 random = np.random.default_rng(6)
@@ -681,7 +700,9 @@ marked = (
 as_numbers(mark_box, (2,), "`mark_box`, (row, column),")
 assert all(k in (0, 1, 2) for k in mark_box), "rows and columns of boxes are numbered 0, 1, 2"
 assert isinstance(marked, dict) and sorted(marked) == ["A", "B", "C"], "`marked` should have an entry for A, B and C"
-assert sorted(map(str, marked.values())) == ["anomalous", "nominal", "none"], "each of anomalous, nominal and none belongs to one test set"
+assert sorted(map(str, marked.values())) == ["anomalous", "nominal", "none"], (
+    "each of anomalous, nominal and none belongs to one test set"
+)
 
 # %% tags=["hidden"] name="q6-box" points=2
 as_numbers(mark_box, (2,), "`mark_box`, (row, column),")
