@@ -207,7 +207,7 @@ def _remark(
         if kinds.get(cell.id) == "setup" and _plain(cell.source) != _plain(ours[cell.id].source):
             notes.append(f"cell {cell.number}, which sets things up, was changed: grading runs the original")
         named = STUDENT.search(cell.source) if kinds.get(cell.id) == "setup" else None
-        if named and named[2].strip().lower() not in ("", "anonymous", student.strip().lower()):
+        if named and named[2].strip().lower() != student.strip().lower():
             notes.append(f"the notebook was worked out as {named[2]!r}, but graded with the variant of {student!r}")
     checks = {name for name, kind in kinds.items() if kind == "test"}
     lost = set() if has_otter else checks - {c.id for c in cells}  # Otter keeps the visible checks in files

@@ -110,6 +110,8 @@ def test_another_students_name_is_told_and_ones_own_is_not(mini):
     assert attached(mini, notebook, "ada ").notes == []
     (note,) = attached(mini, notebook, "bob").notes
     assert note == "the notebook was worked out as 'Ada', but graded with the variant of 'bob'"
+    (note,) = attached(mini, solution(mini), "bob").notes  # a name that was never filled in
+    assert note == "the notebook was worked out as 'anonymous', but graded with the variant of 'bob'"
 
 
 def test_lost_and_changed_tests_are_told(mini):

@@ -1,7 +1,7 @@
 """What the judge says about one submission, where the batch does not show it."""
 
 import pytest
-from cases import all_do, solution
+from cases import all_do, marked, solution
 from places import MINI
 
 from adlib.companion import attach, judge
@@ -15,13 +15,19 @@ def graded(master, notebook, nursery, student="ada", limits=None):
     return grade(master, attach.parse(notebook), student, nursery, limits or Limits())
 
 
+def handed_in_by(student, master):
+    notebook = solution(master)
+    marked(notebook, "setup-01").source = f"student: str = {student!r}  # your name or number"
+    return notebook
+
+
 def test_a_check_that_the_solution_fails_for_this_student_is_told(nursery, tmp_path):
     text = MINI.read_text().replace('== 12, "count should', '== 12 + (student == "ada"), "count should')
     (tmp_path / "90-mini.py").write_text(text)
     master = read(tmp_path / "90-mini.py")
     note = "q1: with these numbers the solution fails, too: mark it by hand"
-    assert graded(master, solution(master), nursery, "ada").notes == [note]
-    assert graded(master, solution(master), nursery, "bob").notes == []
+    assert graded(master, handed_in_by("ada", master), nursery, "ada").notes == [note]
+    assert graded(master, handed_in_by("bob", master), nursery, "bob").notes == []
 
 
 def test_a_students_exception_is_of_its_kind_for_a_check(nursery, tmp_path):
