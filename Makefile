@@ -23,7 +23,7 @@ help:
 	@echo 'make grade SUBMISSIONS=folder       grade the notebooks in a folder (ASSIGNMENT=01-geom, ALLOW_NETWORK=1)'
 	@echo 'make test-grading                   every assignment through Otter and nbgrader, into results/grading-matrix.json'
 	@echo 'make bench                          the benchmarks'
-	@echo 'make clean                          remove build/ and what Snakemake knows (not .venv, not data/)'
+	@echo 'make clean                          remove build/, grades too, and what Snakemake knows (not .venv, not data/)'
 	@echo 'Variables: PYTHON=$(PYTHON) (3.11 to 3.13), CORES=$(CORES), ADLIB_DATA (a folder with data sets)'
 
 book: venv-book fetch-small
@@ -64,7 +64,7 @@ assignments: venv-grading
 grade: venv-book
 	@[ -n '$(SUBMISSIONS)' ] || { echo 'say which folder: make grade SUBMISSIONS=folder' >&2; exit 2; }
 	@exec $(V) -m adlib.companion.grading $(if $(ASSIGNMENT),--assignment '$(ASSIGNMENT)') \
-		$(if $(ALLOW_NETWORK),--allow-network) -- '$(SUBMISSIONS)'
+		$(if $(ALLOW_NETWORK),--allow-network) $(OPTIONS) -- '$(SUBMISSIONS)'
 
 test-grading: venv-test-grading
 	@exec $(V) tests/assignments/matrix.py $(ASSIGNMENT)

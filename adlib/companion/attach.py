@@ -7,6 +7,7 @@ So are the cells that Otter has put in.
 """
 
 import ast
+import contextlib
 import json
 import re
 from collections.abc import Iterable
@@ -19,7 +20,7 @@ from .assignments import Assignment, answers, stub
 
 LARGEST = 100 * 2**20  # bytes of a notebook
 STUDENT = re.compile(r"^student\b[^=\n]*=\s*(['\"])(.*?)\1.*$", re.MULTILINE)
-OTTER = re.compile(r"(\s*(#.*|import otter|grader = otter\.Notebook\(.*\)|grader\.(check|export)\(.*\))\s*)+")
+OTTER = re.compile(r"#.*|import otter|grader = otter\.Notebook\(.*\)|grader\.(check|export)\(.*\)|")  # a line
 
 
 class Unreadable(ValueError):
@@ -112,7 +113,7 @@ def attach(assignment: Assignment, notebook: Notebook, student: str) -> Submissi
     names = {cell.name: set(answers(cell)) for cell in assignment.of("solution")}
     blank = {cell.name: _plain(stub(cell.source)) for cell in assignment.of("solution")}
     submission = Submission(answers={name: [] for name in names})
-    from_otter = {cell.number for cell in notebook.cells if "grader" in cell.source and OTTER.fullmatch(cell.source)}
+    from_otter = {cell.number for cell in notebook.cells if _is_otters(cell.source)}
     cells = _marked((cell for cell in notebook.cells if cell.number not in from_otter), ours)
     cells = _found(cells, names, blank, kinds, submission.notes)
     question = written = ""
@@ -199,6 +200,8 @@ def _remark(
     notes = submission.notes
     for question, parts in submission.answers.items():
         marked = [part.number for part in parts if not part.own]
+        if any(_opens_package(part.source) for part in parts):
+            notes.append(f"{question}: its answer imports from adlib or importlib, or uses sys.modules: look at it")
         if len(marked) > 1:
             notes.append(f"{question}: cells {_listed(marked)} are its answer, run one after the other")
         if not parts:
@@ -215,6 +218,25 @@ def _remark(
     for what, those in (("deleted", lost), ("changed", changed)):
         if those:
             notes.append(f"visible checks were {what} ({_listed(sorted(those))}): grading runs the originals")
+
+
+def _is_otters(source: str) -> bool:
+    return "grader" in source and all(OTTER.fullmatch(line.strip()) for line in source.splitlines())
+
+
+def _opens_package(source: str) -> bool:
+    """Whether code imports from adlib, or may reopen what the setup has closed."""
+    with contextlib.suppress(SyntaxError, ValueError, RecursionError, MemoryError):
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            else:
+                names = [getattr(node, "module", None) or ""] if isinstance(node, ast.ImportFrom) else []
+            if any(name.partition(".")[0] in ("adlib", "importlib") for name in names):
+                return True
+            if isinstance(node, ast.Attribute) and ast.unparse(node) == "sys.modules":
+                return True
+    return False
 
 
 def _defined(source: str) -> set[str]:

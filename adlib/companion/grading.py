@@ -1,14 +1,15 @@
 """Grades a folder of submissions: `make grade SUBMISSIONS=folder`, or python -m adlib.companion.grading folder.
 
 The folder holds STUDENT.ipynb or STUDENT/any-name.ipynb for each student. What comes out lies under
-build/grades/ASSIGNMENT: grades.csv, a report for each student, and written.md with what is marked by hand. The last
-grades are kept beside it as ASSIGNMENT.before, since somebody may have written marks into them.
+build/grades/ASSIGNMENT: grades.csv, a report for each student, and written.md with what is marked by hand. Earlier
+grades are kept beside it as ASSIGNMENT.1, ASSIGNMENT.2, ..., since somebody may have written marks into them.
 
 Nobody is graded unless the master's own solution gets every point here. What a student's code may do: see `sandbox`.
 """
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import queue
@@ -26,10 +27,10 @@ from typing import Any
 
 from . import attach, reports, sandbox
 from .assignments import Assignment, BadMaster, read
+from .handout import MASTERS
 from .judge import REFERENCE, Checked, Outcome
 from .process import Limits
 
-MASTERS = Path("notebooks/assignments")
 OUT = Path("build/grades")
 UNKNOWN = "unknown"  # the folder of what belongs to no assignment
 MARGIN = 120.0  # seconds that a judge may take beside the student's code
@@ -67,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
         print(refusal, file=sys.stderr)
         return refusal.status
     except KeyboardInterrupt:
-        print("interrupted: nothing was written", file=sys.stderr)
+        print("interrupted: only the tables named above were written", file=sys.stderr)
         return 130
     return 0
 
@@ -173,8 +174,13 @@ class _Judge:
         environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
         environment |= {"TMPDIR": scratch}  # which is removed even when a judge must be killed
         self._process = subprocess.Popen(
-            command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
-        )  # in a session of its own: Ctrl-C is ours
+            command,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            encoding="utf-8",
+            start_new_session=True,  # Ctrl-C is ours
+        )
         self.is_alive = True
 
     def ask(self, task: dict[str, Any], seconds: float) -> dict[str, Any]:
@@ -223,11 +229,11 @@ def _tasks(folder: Path, assignments: dict[str, Assignment], slug: str) -> Itera
     for path in sorted(folder.iterdir()):
         if path.name.startswith("."):
             continue
-        if path.is_dir():
-            inside = (p for p in path.rglob("*.ipynb") if not any(part.startswith(".") for part in p.parts))
-            handed.setdefault(path.name, []).extend(sorted(inside))
-        elif path.suffix == ".ipynb":
-            handed.setdefault(path.stem, []).append(path)
+        if path.is_dir() and not path.is_symlink():
+            inside = (p for p in path.rglob("*.ipynb") if "/." not in f"/{p.relative_to(path)}")
+            handed.setdefault(_printable(path.name), []).extend(sorted(inside))
+        elif path.suffix == ".ipynb" or path.is_symlink():
+            handed.setdefault(_printable(path.stem), []).append(path)
     if not handed:
         raise Refusal(f"{folder} holds no submission: STUDENT.ipynb, or STUDENT/any-name.ipynb, is expected", 2)
     tasks = [task for student, paths in handed.items() for task in _of_student(student, paths, assignments, slug)]
@@ -237,6 +243,11 @@ def _tasks(folder: Path, assignments: dict[str, Assignment], slug: str) -> Itera
         yield task if task.slug else Task(task.student, only, task.path, task.why_not)
 
 
+def _printable(name: str) -> str:
+    """A student's name as it can be written everywhere: Unicode, and short enough for a file's name."""
+    return name.encode("utf-8", "replace").decode()[:60]
+
+
 def _of_student(student: str, paths: list[Path], assignments: dict[str, Assignment], slug: str) -> Iterator[Task]:
     """The tasks of one student; an empty slug where it is not known what the notebook answers."""
     if not paths:
@@ -244,6 +255,8 @@ def _of_student(student: str, paths: list[Path], assignments: dict[str, Assignme
     found: dict[str, list[Path]] = {}
     for path in paths:
         try:
+            if path.is_symlink() or not path.is_file():  # to the solution, perhaps, or to somebody else's
+                raise attach.Unreadable(f"{_printable(path.name)} is a link or a special file, and is not read")
             notebook = attach.read(path)
             name = slug or attach.which(notebook, assignments.values()).slug
         except attach.Unreadable as error:
@@ -293,9 +306,8 @@ def _write(folder: Path, assignment: Assignment | None, outcomes: list[Outcome])
             (new / name).parent.mkdir(exist_ok=True)
             (new / name).write_text(text, encoding="utf-8")
         if folder.is_dir():
-            before = folder.with_name(f"{folder.name}.before")
-            shutil.rmtree(before, ignore_errors=True)
-            folder.rename(before)
+            places = (folder.with_name(f"{folder.name}.{number}") for number in itertools.count(1))
+            folder.rename(next(place for place in places if not place.exists()))
         new.rename(folder)
     finally:
         shutil.rmtree(new, ignore_errors=True)

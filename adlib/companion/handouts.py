@@ -92,8 +92,11 @@ def make(path: Path, out: Path, students: Sequence[str] = ()) -> str:
             raise Refusal(f"{path.name}: {error} {last}".strip()) from error
         if found := leaks(student_files(new), _secrets(assignment)):
             raise Refusal(f"{path.name}: {found[0].removeprefix(f'{new}/')}")
-        shutil.rmtree(out / assignment.slug, ignore_errors=True)
-        new.rename(out / assignment.slug)
+        old = out / assignment.slug
+        if (old / "nbgrader" / "submitted").exists():
+            raise Refusal(f"{old} holds submissions: move it away first")
+        shutil.rmtree(old, ignore_errors=True)
+        new.rename(old)
     wrong = len(assignment.of("wrong"))
     return f"{assignment.slug}: {assignment.points()} points, {wrong} wrong answers caught, {out / assignment.slug}"
 

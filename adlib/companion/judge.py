@@ -380,7 +380,7 @@ def _seconds(seconds: float) -> str:
 
 def main() -> None:
     """Answers tasks: {"master", "notebook": a path, or null for the reference, "student"}."""
-    limits, replies = Limits(**json.loads(sys.argv[1])), os.fdopen(os.dup(1), "w")
+    limits, replies = Limits(**json.loads(sys.argv[1])), os.fdopen(os.dup(1), "w", encoding="utf-8", errors="replace")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     sandbox.lower(resource.RLIMIT_DATA, MEMORY)
     masters = [_master(path) for path in sys.argv[2:]]
@@ -396,7 +396,7 @@ def main() -> None:
             except Exception as error:  # of this submission; the next one is graded all the same
                 known = isinstance(error, Broken | attach.Unreadable)
                 reply = {"broken": str(error) if known else f"grading it stopped with {type(error).__name__}: {error}"}
-            print(json.dumps(reply), file=replies, flush=True)
+            print(json.dumps(reply, ensure_ascii=False), file=replies, flush=True)  # half an emoji becomes a ?
     finally:
         nursery.close()
 

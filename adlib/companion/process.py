@@ -255,7 +255,7 @@ def _student(
     sys.stdin, sys.stdout = open(os.devnull), open(os.devnull, "w")
     sys.stderr = sys.stdout
     files = sandbox.restrict(readable, folder)
-    sandbox.limit(order["memory"], order["cpu"])
+    sandbox.limit(order["memory"], order["cpu"], apart)
     _send(channel, {"network": apart and not order["network"], "files": files, "number": 0})
     stream = channel.makefile("rb")
     while True:

@@ -43,14 +43,17 @@ def leave(network: bool) -> bool:
     return True
 
 
-def limit(memory: int, seconds: int) -> None:
-    """At most so many bytes of memory and seconds of processor time; no large files, no core dumps."""
+def limit(memory: int, seconds: int, apart: bool = True) -> None:
+    """At most so many bytes of memory and seconds of processor time for each process; no large files, no core dumps.
+
+    Shared memory does not count. The number of processes is limited where they are counted `apart`, in a namespace.
+    """
     for what, most in (
         (resource.RLIMIT_DATA, memory),  # not RLIMIT_AS: torch maps far more than it uses
         (resource.RLIMIT_CPU, seconds),
         (resource.RLIMIT_FSIZE, 2**28),
         (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_NPROC, 256),
+        *([(resource.RLIMIT_NPROC, 256)] if apart else []),
     ):
         lower(what, most)
 

@@ -350,8 +350,11 @@ def forged(master: Assignment, world: World) -> Case:
     """Writes replies of its own making to every file that is open."""
     source = (
         "def squares(x):\n"
-        "    import os, struct\n"
-        "    message = b'{\"value\": 4, \"error\": 5}'\n"
+        "    import json, os, struct, sys\n"
+        "    frame = sys._getframe()\n"
+        "    while 'request' not in frame.f_locals:\n        frame = frame.f_back\n"
+        "    number = frame.f_locals['request']['number']\n"
+        "    message = json.dumps({'value': {'array': 'AAAA'}, 'error': 5, 'number': number}).encode()\n"
         "    for number in range(3, 64):\n"
         "        try:\n            os.write(number, struct.pack('Q', len(message)) + message)\n"
         "        except OSError:\n            pass\n"
@@ -359,6 +362,14 @@ def forged(master: Assignment, world: World) -> Case:
         "def count(x):\n    return 0\n"
     )
     return Case(replaced(master, source, "q1"), 5)
+
+
+@mini
+def half_an_emoji(master: Assignment, world: World) -> Case:
+    """Text that is no Unicode, in an error and in a written answer."""
+    notebook = all_do(master, "raise ValueError('\\ud83d')", "q1")
+    marked(notebook, "q4-answer").source = "It is \ud83d fine."
+    return Case(notebook, 5, "raised ValueError: ?")
 
 
 @mini

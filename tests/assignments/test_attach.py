@@ -137,6 +137,30 @@ def test_what_otter_puts_in_is_left_out(mini):
     assert sources(attached(mini, notebook), "q3")[-1].endswith("scale = 0")
 
 
+def test_a_line_of_marks_is_no_riddle(mini):
+    notebook = solution(mini)
+    marked(notebook, "q3-answer").source += "\n# for the grader\n" + "#" * 60 + "\nx = 1"
+    assert attached(mini, notebook).notes == []
+
+
+@pytest.mark.parametrize(
+    ("line", "is_told"),
+    [
+        ("from adlib.geom import simple_score", True),
+        ("import adlib.geom as g", True),
+        ("import importlib", True),
+        ("import sys; del sys.modules['adlib.geom']", True),
+        ("import math", False),
+        ("net.modules()", False),
+    ],
+)
+def test_an_answer_that_opens_the_package_is_told(mini, line, is_told):
+    notebook = solution(mini)
+    marked(notebook, "q3-answer").source += f"\n{line}"
+    told = ["q3: its answer imports from adlib or importlib, or uses sys.modules: look at it"]
+    assert attached(mini, notebook).notes == (told if is_told else [])
+
+
 def test_a_written_answer_may_go_on_in_further_cells(mini):
     notebook = solution(mini)
     marked(notebook, "q4-answer").source = "One."

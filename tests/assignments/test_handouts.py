@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import os
 import shutil
 
 import nbformat
@@ -13,7 +14,8 @@ from adlib.companion.assignments import read
 from adlib.companion.leaks import leaks, secrets, squash
 
 has_graders = pytest.mark.skipif(
-    importlib.util.find_spec("otter") is None or importlib.util.find_spec("nbgrader") is None,
+    "ADLIB_REQUIRE_GRADERS" not in os.environ
+    and (importlib.util.find_spec("otter") is None or importlib.util.find_spec("nbgrader") is None),
     reason="Otter and nbgrader are not installed: pip install -c constraints.txt -e .[grading]",
 )
 

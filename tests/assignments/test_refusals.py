@@ -1,6 +1,8 @@
 """When nobody is graded, and what `make grade` says to whom it cannot help."""
 
+import csv
 import json
+import os
 import subprocess
 import sys
 
@@ -91,13 +93,33 @@ def test_nobody_is_graded_when_the_network_cannot_be_cut(apart, tmp_path, handed
     assert outcome.returncode == 0 and "9 of 9" in outcome.stdout, outcome.stderr
 
 
+def test_links_and_odd_names_stop_nobody(apart, tmp_path, handed_in, capsys):
+    (handed_in / "bob.ipynb").symlink_to(handed_in / "ada.ipynb")
+    (handed_in / "eve").mkdir()
+    (handed_in / "eve" / "work.ipynb").symlink_to(handed_in / "ada.ipynb")
+    (handed_in / "link").symlink_to(handed_in)
+    odd = os.fsencode(handed_in) + b"/M\xfcller.ipynb"
+    os.rename(handed_in / "ada.ipynb", odd)
+    (handed_in / ("x" * 240 + ".ipynb")).write_text("[]")
+    line = [str(handed_in), "--masters", str(MINI.parent), "--out", str(tmp_path / "out")]
+    assert grading.main(line) == 0
+    table = (tmp_path / "out" / "90-mini" / "grades.csv").read_text()
+    rows = {row["student"]: row for row in csv.DictReader(table.splitlines())}
+    assert set(rows) == {"M?ller", "bob", "eve", "link", "x" * 60}
+    assert rows["M?ller"]["total"] == "9"
+    for student in ("bob", "eve", "link"):
+        assert "is a link or a special file, and is not read" in rows[student]["notes"]
+    assert "graded: 1, impossible to grade: 4" in capsys.readouterr().out
+
+
 def test_a_new_table_takes_the_place_of_the_old_one_which_is_kept(tmp_path, mini):
     out = tmp_path / "90-mini"
     for student in ("ada", "bob", "eve"):
         grading._write(out, mini, [Outcome(student, "90-mini")])
     assert [path.name for path in (out / "reports").iterdir()] == ["eve.md"]
-    assert "bob,90-mini" in (tmp_path / "90-mini.before" / "grades.csv").read_text()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["90-mini", "90-mini.before"]
+    assert "ada,90-mini" in (tmp_path / "90-mini.1" / "grades.csv").read_text()
+    assert "bob,90-mini" in (tmp_path / "90-mini.2" / "grades.csv").read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["90-mini", "90-mini.1", "90-mini.2"]
 
 
 def test_a_table_that_cannot_be_written_leaves_the_old_one(tmp_path, mini, monkeypatch):
