@@ -18,7 +18,7 @@ from adlib.companion.assignments import Assignment, read
 from adlib.companion.handout import MASTERS
 
 OUT = Path("results/grading-matrix.json")
-AT_ONCE = 12  # submissions in one call of nbgrader
+AT_ONCE = 4  # submissions in one call of nbgrader, which has a time limit here
 
 
 def main(slugs: list[str]) -> int:
