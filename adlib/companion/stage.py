@@ -41,7 +41,7 @@ def _fill(new: Path, runs: Path, pages: Path, handouts: Path, claims: Path, root
         shutil.copyfile(mathjax, new / "vendor" / "mathjax" / "tex-svg.js")
     downloads = new / "vendor" / "downloads"
     downloads.mkdir()
-    shutil.copytree(handouts, downloads / "assignments", ignore=shutil.ignore_patterns("*.json"))
+    shutil.copytree(handouts, downloads / "assignments", ignore=shutil.ignore_patterns("*.json", ".*"))
     (new / "notebooks").mkdir()
     for source in sorted((root / "notebooks").glob("[0-9][0-9]-*.ipynb")):
         slug = source.stem
