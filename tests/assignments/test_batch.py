@@ -34,7 +34,7 @@ def put(folder: Path, student: str, case: Case):
         (folder / student / "my notebook.ipynb").write_text(json.dumps(case.notebook))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def server():
     """A server on this machine; `calls` counts who has reached it."""
     listener = socket.create_server(("127.0.0.1", 0))
@@ -55,7 +55,7 @@ def server():
     thread.join()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def batch(apart, server, tmp_path_factory):
     """What one run over all submissions has left: rows and reports by student, SLUG.CASE."""
     top = tmp_path_factory.mktemp("course")
