@@ -1,6 +1,7 @@
 """An assignment for nbgrader: a course folder with source, release, gradebook and nbgrader_config.py."""
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -62,9 +63,16 @@ def write(assignment: Assignment, folder: Path) -> None:
     write_notebook(folder / "source" / assignment.slug / f"{assignment.slug}.ipynb", source(assignment))
     (folder / "nbgrader_config.py").write_text(CONFIG, encoding="utf-8")
     command = [sys.executable, "-m", "nbgrader", "generate_assignment", assignment.slug, "--create", "--force"]
-    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS)
+    run = subprocess.run(
+        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=SECONDS
+    )
     if run.returncode:
         raise subprocess.CalledProcessError(run.returncode, command, run.stdout, run.stderr)
+
+
+def environment() -> dict[str, str]:
+    """What nbgrader must be called with: it looks for a program of its own, alembic, on the PATH."""
+    return os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
 def _check(check: Cell) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 import nbformat
 
+from adlib.companion import handout_nbgrader
 from adlib.companion.assignments import CHECKS, Assignment, solved
 
 SECONDS = 300  # for one call of a grader; Otter has no limit of its own
@@ -75,5 +76,6 @@ def _points(notebook: Any) -> Points:
 
 
 def _run(command: list[str], folder: Path) -> None:
-    run = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=SECONDS)
+    environment = handout_nbgrader.environment()
+    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS)
     assert run.returncode == 0, run.stdout + run.stderr

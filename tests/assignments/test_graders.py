@@ -48,7 +48,8 @@ def test_nbgrader_gives_each_question_its_points_and_its_feedback_is_words(assig
     answers, expected = some
     assert graders.nbgrader(tmp_path, assignment.slug, answers) == expected
     command = [sys.executable, "-m", "nbgrader", "generate_feedback", assignment.slug]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, timeout=graders.SECONDS)
+    environment = handout_nbgrader.environment()
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True, timeout=graders.SECONDS)
     pages = {path.parts[-3]: path for path in tmp_path.glob("feedback/*/*/*.html")}
     assert pages.keys() == answers.keys()
     hidden = {key: what for key, what in secrets([assignment]).items() if " hidden " in what}
