@@ -63,9 +63,7 @@ def write(assignment: Assignment, folder: Path) -> None:
     write_notebook(folder / "source" / assignment.slug / f"{assignment.slug}.ipynb", source(assignment))
     (folder / "nbgrader_config.py").write_text(CONFIG, encoding="utf-8")
     command = [sys.executable, "-m", "nbgrader", "generate_assignment", assignment.slug, "--create", "--force"]
-    run = subprocess.run(
-        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=SECONDS
-    )
+    run = subprocess.run(command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=SECONDS)
     if run.returncode:
         raise subprocess.CalledProcessError(run.returncode, command, run.stdout, run.stderr)
 
