@@ -185,6 +185,12 @@ def _sent(cell: Cell, space: dict[str, Any]) -> dict[str, Any]:
     return {name: decode(encode(space[name])) for name in names}
 
 
+def is_caught(wrong: Cell, outcome: dict[str, str]) -> bool:
+    """Whether the first check that a wrong answer fails is the one that the master names, with words of its hint."""
+    first = next((name for name, why in outcome.items() if why), "")
+    return first == wrong.caught and wrong.hint in outcome[first]
+
+
 def _seen(assignment: Assignment, space: dict[str, Any]) -> dict[str, Any]:
     """The namespace as a check sees it: what functions take and give goes through `exchange`."""
     defined = {name: kind for cell in assignment.of("solution") for name, kind in answers(cell).items()}
@@ -306,7 +312,7 @@ def _try(path: str) -> int:
     for wrong in assignment.of("wrong"):
         outcome = {name: why for name, why in attempt(assignment, {wrong.question: wrong.source}).items() if why}
         first = next(iter(outcome), "")
-        as_meant = first == wrong.caught and wrong.hint in outcome[first]
+        as_meant = is_caught(wrong, outcome)
         bad += not as_meant
         lost = sum(points[name] for name in outcome)
         why = f"{first}: {outcome[first]}" if first else "nothing catches it"

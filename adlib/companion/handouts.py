@@ -23,11 +23,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from . import handout, handout_instructor, handout_nbgrader, handout_otter
-from .assignments import Assignment, BadMaster, attempt, read
+from .assignments import Assignment, BadMaster, attempt, is_caught, read
+from .handout_otter import PACKAGE
 from .leaks import leaks, secrets
 
 OUT = Path("build/assignments")
-PACKAGE = Path(__file__).resolve().parents[1]
 SECONDS = 900  # for a master's solution and all its wrong answers
 ID = re.compile(r"[A-Za-z0-9][\w.@+-]*", re.ASCII)
 Outcomes = dict[str, dict[str, str]]
@@ -127,8 +127,8 @@ def _unlike_the_master(assignment: Assignment, outcomes: Outcomes) -> list[str]:
     """What the solution or a wrong answer gets that the master does not say."""
     found = [f"the solution fails {name}: {why}" for name, why in outcomes[""].items() if why]
     for cell in assignment.of("wrong"):
-        first = next((name for name, why in outcomes[cell.name].items() if why), "")
-        if first != cell.caught or cell.hint not in outcomes[cell.name][first]:
+        if not is_caught(cell, outcomes[cell.name]):
+            first = next((name for name, why in outcomes[cell.name].items() if why), "")
             meant = f"by {cell.caught} with {cell.hint!r}"
             found.append(f"{cell.name} should be caught {meant}, not by {first or 'nothing'}")
     return found

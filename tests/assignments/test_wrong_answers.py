@@ -15,18 +15,18 @@ WRONG = [(path, cell.name) for path in MASTERS for cell in read(path).of("wrong"
 
 
 def up_to(master: Assignment, question: str) -> Assignment:
-    """The master without what comes after a question, and without the checks of others: so each costs little."""
-    asked = [cell.name for cell in master.of("question")]
-    later = asked[asked.index(question) + 1 :]
-    cells = [c for c in master.cells if c.question not in later and (c.kind not in CHECKS or c.question == question)]
+    """The master without what comes after a question's checks, and without the checks of others: each costs little."""
+    last = max(number for number, cell in enumerate(master.cells) if cell in master.of(*CHECKS, question=question))
+    cells = [c for c in master.cells[: last + 1] if c.kind not in CHECKS or c.question == question]
     return dataclasses.replace(master, cells=tuple(cells))
 
 
 @pytest.mark.parametrize(("file", "name"), WRONG, ids=[f"{path.stem}.{name}" for path, name in WRONG])
 def test_a_wrong_answer_is_caught(nursery, file, name):
     question = name.partition("-")[0]
-    master = up_to(read(file), question)
-    (wrong,) = [cell for cell in master.of("wrong") if cell.name == name]
+    whole = read(file)
+    master = up_to(whole, question)
+    (wrong,) = [cell for cell in whole.of("wrong") if cell.name == name]
     notebook = solution(master)
     marked(notebook, f"{question}-answer").source = wrong.source
     outcome = grade(master, attach.parse(notebook), "anonymous", nursery, Limits())

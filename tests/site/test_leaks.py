@@ -11,8 +11,6 @@ MASTERS = sorted((ROOT / "notebooks" / "assignments").glob("*.py"))
 
 @pytest.fixture(scope="module")
 def wanted():
-    if not MASTERS:
-        pytest.skip("there is no assignment yet")
     package = "\n".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "adlib").rglob("*.py")))
     found = secrets(map(read, MASTERS), also_open=package)  # the site shows the package's own source
     assert len(found) > 20 * len(MASTERS)
