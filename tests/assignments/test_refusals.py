@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -94,10 +95,11 @@ def test_nobody_is_graded_when_the_network_cannot_be_cut(apart, tmp_path, handed
 
 
 def test_links_and_odd_names_stop_nobody(apart, tmp_path, handed_in, capsys):
-    (handed_in / "bob.ipynb").symlink_to(handed_in / "ada.ipynb")
+    solved = shutil.copy(handed_in / "ada.ipynb", tmp_path / "solution.ipynb")
+    (handed_in / "bob.ipynb").symlink_to(solved)
     (handed_in / "eve").mkdir()
-    (handed_in / "eve" / "work.ipynb").symlink_to(handed_in / "ada.ipynb")
-    (handed_in / "link").symlink_to(handed_in)
+    (handed_in / "eve" / "work.ipynb").symlink_to(solved)
+    (handed_in / "link").symlink_to(tmp_path)
     odd = os.fsencode(handed_in) + b"/M\xfcller.ipynb"
     os.rename(handed_in / "ada.ipynb", odd)
     (handed_in / ("x" * 240 + ".ipynb")).write_text("[]")
