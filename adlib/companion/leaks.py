@@ -17,6 +17,7 @@ from .assignments import Assignment, solved, stub
 
 SHORTEST = 24  # letters and digits of a line that stands for its secret
 TEXT = {".html", ".js", ".json", ".ipynb", ".txt", ".md", ".py", ".rst", ".csv", ".yml", ".xml", ".inv", ".css", ".svg"}
+SOLUTION = re.compile(r"# BEGIN SOLUTION\n(.*?)# END SOLUTION", re.DOTALL)
 BLOB = re.compile(r"[A-Za-z0-9+/=]{300,}")  # an image as base64
 
 
@@ -33,7 +34,8 @@ def secrets(assignments: Iterable[Assignment], also_open: str = "") -> dict[str,
     found: dict[str, str] = {}
     for a in assignments:
         for cell in a.of("solution", "hidden", "wrong", "rubric"):
-            for line in _both_ways(solved(cell.source)).splitlines():
+            bodies = SOLUTION.findall(cell.source) if cell.kind == "solution" else []  # whole: its lines may be short
+            for line in [*_both_ways(solved(cell.source)).splitlines(), *bodies]:
                 key = squash(line)
                 if len(key) >= SHORTEST and key not in shown:
                     found.setdefault(key, f"{a.slug}, {cell.kind} {cell.name}: {line.strip()}")
