@@ -61,7 +61,7 @@ def nbgrader(course: Path, slug: str, submissions: Mapping[str, Mapping[str, str
         folder = course / "submitted" / name / slug
         folder.mkdir(parents=True)
         nbformat.write(submission(release, answers), folder / f"{slug}.ipynb")
-    _run([sys.executable, "-m", "nbgrader", "autograde", slug, "--create", "--force"], course)
+    _run([sys.executable, "-m", "nbgrader", "autograde", slug, "--create"], course)
     with Gradebook(f"sqlite:///{course.resolve()}/gradebook.db") as book:
         return {name: _points(book.find_submission_notebook(slug, slug, name)) for name in submissions}
 
