@@ -268,3 +268,27 @@ def not_above_floor(some: pd.DataFrame) -> dict[str, tuple[int, int]]:
         if len(gain) and gain.mean() <= 0:
             found[method] = (int((gain > 0).sum()), len(gain))
     return found
+
+
+def bests(some: pd.DataFrame) -> Json | None:
+    """The best shallow and the best trained method by mean AUROC over the complete units, their AUROCs and the floor's,
+    and the mean of the differences between the two with its bootstrap interval; None where one of the kinds is missing.
+    """
+    wide = complete(by_unit(some)) if len(some) else pd.DataFrame()
+    shallow = [m for m in wide if not METHODS[m].deep and m != FLOOR]
+    trained = [m for m in wide if METHODS[m].deep]
+    if wide.empty or not shallow or not trained or FLOOR not in wide:
+        return None
+    first, second = wide[shallow].mean().idxmax(), wide[trained].mean().idxmax()
+    gain = wide[second] - wide[first]
+    low, high = bootstrap_ci(gain.to_numpy())
+    return {
+        "best shallow": METHODS[first].name,
+        "its AUROC": wide[first].mean(),
+        "untrained network": wide[FLOOR].mean(),
+        "best trained": METHODS[second].name,
+        "AUROC of this": wide[second].mean(),
+        "trained minus shallow": gain.mean(),
+        "low": low,
+        "high": high,
+    }

@@ -179,3 +179,22 @@ def test_only_trained_methods_at_or_below_the_floor_are_named():
     assert board.not_above_floor(some) == {"ae": (1, 2), "soft": (0, 2)}
     assert board.not_above_floor(some[some["method"] != "random"]) == {}
     assert board.not_above_floor(some[:0]) == {}
+
+
+def test_the_best_of_each_kind_are_compared_on_complete_units():
+    auroc = {
+        "knn": [0.9, 0.8, 0.1],
+        "lof": [0.7, 0.7, 1.0],
+        "random": [0.6, 0.8, 0.0],
+        "ae": [0.8, 0.9, 0.0],
+        "vae": [0.8, 0.5],
+    }
+    rows = [{"unit": u, "method": m, "seed": 0, "auroc": a} for m, of in auroc.items() for u, a in enumerate(of)]
+    found = board.bests(pd.DataFrame(rows))
+    assert (found["best shallow"], found["best trained"]) == ("5 nearest neighbours", "autoencoder")
+    assert found["its AUROC"] == found["AUROC of this"] == pytest.approx(0.85)
+    assert found["untrained network"] == pytest.approx(0.7) and found["trained minus shallow"] == pytest.approx(0)
+    assert found["low"] == pytest.approx(-0.1) and found["high"] == pytest.approx(0.1)
+    for kind in ({"knn", "lof"}, {"random"}, {"ae", "vae"}):
+        assert board.bests(pd.DataFrame([row for row in rows if row["method"] not in kind])) is None
+    assert board.bests(pd.DataFrame(rows[:0])) is None
