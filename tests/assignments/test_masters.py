@@ -3,8 +3,10 @@
 import json
 import re
 
+import graders
+import matrix
 import pytest
-from places import MINI
+from places import MINI, ROOT
 
 from adlib.companion import handout
 from adlib.companion.assignments import BadMaster, answers, attempt, read, stub, variant
@@ -92,3 +94,15 @@ def test_students_find_their_name_and_blanks(mini):
 def test_the_reference_is_the_solution(mini):
     code = "\n".join(cell.source for cell in reference(mini).cells)
     assert "np.multiply(x, x)" in code and "SOLUTION" not in code
+
+
+def test_the_recorded_matrix_is_of_these_masters_and_both_graders_agree():
+    recorded = json.loads((ROOT / matrix.OUT).read_text(encoding="utf-8"))["assignments"]
+    assert recorded
+    for slug, cases in recorded.items():
+        assignment = read(ROOT / "notebooks" / "assignments" / f"{slug}.py")
+        asked = [cell.name for cell in assignment.of("question")]
+        full = {q: sum(cell.points for cell in assignment.of("test", "hidden", question=q)) for q in asked}
+        assert list(cases) == list(graders.cases(assignment)), "make test-grading"
+        assert cases["reference"]["checks"] == matrix.in_order(full)
+        assert [name for name, got in cases.items() if not got["checks"] == got["otter"] == got["nbgrader"]] == []
