@@ -175,7 +175,8 @@ def attempt(assignment: Assignment, replaced: dict[str, str] | None = None) -> d
                 except Exception as error:  # an answer may do anything
                     broken[cell.name] = _why(error)
             else:
-                outcome[cell.name] = broken.get(cell.question) or _failure(cell, _seen(assignment, space))
+                why = _failure(cell, _seen(assignment, space))  # what a broken answer has defined first still counts
+                outcome[cell.name] = why and broken.get(cell.question, why)
     return outcome
 
 

@@ -304,7 +304,7 @@ for b, t, c in product(range(4), range(6), range(3)):
 # %% tags=["wrong"] name="q3-scatter" caught="q3-one-image" hint="not where they go"
 def all_views(images, table):
     n, c, h, w = images.shape
-    out = np.empty((n, len(table), c, h * w), images.dtype)
+    out = np.zeros((n, len(table), c, h * w), images.dtype)
     for t, row in enumerate(table):
         out[:, t][..., row] = images.reshape(n, c, h * w)
     return out.reshape(n, len(table), c, h, w)
