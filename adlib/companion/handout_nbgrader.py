@@ -12,7 +12,10 @@ from .assignments import CHECKS, Assignment, Cell
 from .handout import ANSWER, plain, write_notebook
 
 SECONDS = 300
-CONFIG = f'''c = get_config()
+CONFIG = f'''import os
+
+os.environ["PYTHONWARNINGS"] = "ignore"  # nbgrader gives no points where a check prints a warning
+c = get_config()
 c.CourseDirectory.course_id = "one-class"
 c.ClearSolutions.code_stub = {{"python": "...  # your code here"}}
 c.ClearSolutions.text_stub = "{ANSWER}"

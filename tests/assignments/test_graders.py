@@ -9,6 +9,7 @@ from places import MASTERS, MINI
 from test_handouts import has_graders
 
 from adlib.companion import handout_nbgrader, handout_otter, handouts
+from adlib.companion.assignments import answers as defined
 from adlib.companion.assignments import read
 from adlib.companion.leaks import leaks, secrets, squash
 
@@ -43,9 +44,27 @@ def test_otter_gives_each_question_its_points(assignment, some, tmp_path):
         assert found == expected[name], name
 
 
+def with_warnings(assignment, answers, expected):
+    """The same and a reference whose first function warns; nbgrader takes what stands on stderr for an error."""
+    first = assignment.of("solution")[0].name
+    name = next(name for name, kind in defined(assignment.of("solution")[0]).items() if kind is not object)
+    loud = f"""import warnings
+
+quiet = {name}
+
+
+def {name}(*args, **kwargs):
+    warnings.warn("something was divided by zero", RuntimeWarning)
+    return quiet(*args, **kwargs)
+"""
+    reference = answers["reference"]
+    loud = reference | {first: f"{reference[first]}\n\n\n{loud}"}
+    return answers | {"loud": loud}, expected | {"loud": expected["reference"]}
+
+
 def test_nbgrader_gives_each_question_its_points_and_its_feedback_is_words(assignment, some, tmp_path):
     handout_nbgrader.write(assignment, tmp_path)
-    answers, expected = some
+    answers, expected = with_warnings(assignment, *some)
     assert graders.nbgrader(tmp_path, assignment.slug, answers) == expected
     command = [sys.executable, "-m", "nbgrader", "generate_feedback", assignment.slug]
     environment = handout_nbgrader.environment()
