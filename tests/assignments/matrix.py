@@ -33,7 +33,7 @@ def main(slugs: list[str]) -> int:
         differ = [name for name, got in cases.items() if not got["checks"] == got["otter"] == got["nbgrader"]]
         wrong += len(differ)
         print(f"{path.stem}: {len(cases)} submissions, {', '.join(differ) or 'none'} graded differently", flush=True)
-        record["assignments"][path.stem] = cases
+        record["assignments"] = dict(sorted((record["assignments"] | {path.stem: cases}).items()))
         OUT.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return 1 if wrong else 0
 

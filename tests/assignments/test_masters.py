@@ -6,7 +6,7 @@ import re
 import graders
 import matrix
 import pytest
-from places import MINI, ROOT
+from places import MASTERS, MINI, ROOT
 
 from adlib.companion import handout
 from adlib.companion.assignments import BadMaster, answers, attempt, read, stub, variant
@@ -98,7 +98,7 @@ def test_the_reference_is_the_solution(mini):
 
 def test_the_recorded_matrix_is_of_these_masters_and_both_graders_agree():
     recorded = json.loads((ROOT / matrix.OUT).read_text(encoding="utf-8"))["assignments"]
-    assert recorded
+    assert list(recorded) == sorted(path.stem for path in MASTERS if path != MINI), "make test-grading"
     for slug, cases in recorded.items():
         assignment = read(ROOT / "notebooks" / "assignments" / f"{slug}.py")
         asked = [cell.name for cell in assignment.of("question")]
