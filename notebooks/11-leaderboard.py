@@ -306,6 +306,13 @@ plt.show()
 # %% tags=["hide-input"]
 if len(seen["tables"]):
     display(Markdown(verdict_of_ranks(seen["tables"], compared)))
+    for method, mean in board.by_unit(seen["tables"]).mean().items():
+        if mean < 0.5:
+            display(
+                Markdown(
+                    f"{NAMES[method]} has a mean of {mean:.2f}, which is less than a coin has: more often than not it takes the anomaly for the normal row. Its scores must not be turned round for that, since only the answers say that they should be."
+                )
+            )
 
 # %% [markdown]
 # Some of these tables are relatives: two come from the thyroid data of one clinic, two from one satellite image. The test takes them for independent all the same, and so claims a little more than it may.

@@ -271,9 +271,8 @@ def not_above_floor(some: pd.DataFrame) -> dict[str, tuple[int, int]]:
 
 
 def bests(some: pd.DataFrame) -> Json | None:
-    """The best shallow and the best trained method by mean AUROC over the complete units, their AUROCs and the floor's,
-    and the mean of the differences between the two with its bootstrap interval; None where one of the kinds is missing.
-    """
+    """The best shallow and the best trained method by mean AUROC over the complete units, in words; the floor's AUROC;
+    and the mean difference between the two with its bootstrap interval. None where one of the kinds is missing."""
     wide = complete(by_unit(some)) if len(some) else pd.DataFrame()
     shallow = [m for m in wide if not METHODS[m].deep and m != FLOOR]
     trained = [m for m in wide if METHODS[m].deep]
@@ -283,11 +282,9 @@ def bests(some: pd.DataFrame) -> Json | None:
     gain = wide[second] - wide[first]
     low, high = bootstrap_ci(gain.to_numpy())
     return {
-        "best shallow": METHODS[first].name,
-        "its AUROC": wide[first].mean(),
-        "untrained network": wide[FLOOR].mean(),
-        "best trained": METHODS[second].name,
-        "AUROC of this": wide[second].mean(),
+        "best shallow": f"{METHODS[first].name} ({wide[first].mean():.3f})",
+        "untrained": wide[FLOOR].mean(),
+        "best trained": f"{METHODS[second].name} ({wide[second].mean():.3f})",
         "trained minus shallow": gain.mean(),
         "low": low,
         "high": high,
