@@ -181,7 +181,7 @@ def edited_tests(master: Assignment, world: World) -> Case:
     notebook = replaced(master, source)
     for cell in notebook.cells:
         if cell.metadata.adlib.kind == "test":
-            cell.source = "assert True"
+            cell.source = "assert True"  # the cheat that this case is about
     return Case(notebook, points, "visible checks were changed" if master.of("test") else "")
 
 

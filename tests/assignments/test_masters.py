@@ -9,7 +9,7 @@ import pytest
 from places import MASTERS, MINI, ROOT
 
 from adlib.companion import handout
-from adlib.companion.assignments import BadMaster, answers, attempt, read, stub, variant
+from adlib.companion.assignments import BadMaster, answers, attempt, read, solved, stub, variant
 from adlib.companion.judge import reference
 
 
@@ -94,6 +94,15 @@ def test_students_find_their_name_and_blanks(mini):
 def test_the_reference_is_the_solution(mini):
     code = "\n".join(cell.source for cell in reference(mini).cells)
     assert "np.multiply(x, x)" in code and "SOLUTION" not in code
+
+
+def test_what_an_answer_defines_before_it_raises_counts(mini):
+    (cell,) = mini.of("solution", question="q1")
+    names = [check.name for check in mini.of("test", "hidden", question="q1")]
+    late = attempt(mini, {"q1": solved(cell.source) + "\nraise ValueError('too late')"})
+    assert [late[name] for name in names] == [""] * len(names)
+    early = attempt(mini, {"q1": "raise ValueError('too early')"})
+    assert all("too early" in early[name] for name in names)
 
 
 def test_the_recorded_matrix_is_of_these_masters_and_both_graders_agree():
