@@ -5,7 +5,7 @@ A class against the others or a split table; images under attack; a watermark on
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from time import process_time as clock  # processor seconds: other programs on the machine do not count
 from typing import Any
 
@@ -17,13 +17,18 @@ Values = tuple[dict[str, float], tuple[int, ...]]  # ({end of the evidence key: 
 
 def evaluate(point: Json) -> tuple[dict[str, float], Json, tuple[int, ...]]:
     """({evidence key: AUROC}, {label, exact, fingerprint}, shape of a row) of one point."""
-    from adlib import data
-
-    dataset = data.load(point["data"]["name"])
+    dataset = _loaded(point["data"]["name"])
     if dataset.label != point["data"]["label"]:
         raise SweepError(f"the data here are {dataset.label!r}, but the sweep records {point['data']['label']!r}")
     values, shape = measure(point, dataset)
     return values, {"label": dataset.label, "exact": bool(dataset.exact), "fingerprint": dataset.fingerprint}, shape
+
+
+@lru_cache(maxsize=1)  # points in a row mostly share it, and to decode CIFAR-10 takes seconds
+def _loaded(name: str) -> Any:
+    from adlib import data
+
+    return data.load(name)
 
 
 def measure(point: Json, dataset: Any) -> tuple[dict[str, float], tuple[int, ...]]:

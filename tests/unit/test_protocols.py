@@ -378,7 +378,7 @@ def test_rows_without_a_test_part_are_split_standardised_and_have_an_f1(checkout
     rows = data.Dataset(
         "thyroid", DIGITS, True, "f", ("normal", "anomaly"), x, np.repeat([0, 1], [60, 12]), x[:0], np.zeros(0, int)
     )
-    monkeypatch.setattr(data, "load", lambda name: rows)
+    monkeypatch.setattr(protocols, "_loaded", lambda name: rows)
     point = first_point(normal=0, anomaly=None, split=split, rescore={}, settings={"lr": 1.0})
     values, _, shape = protocols.evaluate(point)
     assert list(values) == ["01-toy/auroc_8v3", "01-toy/auroc_8v3_f1"] == recorded.value_keys(point) and shape == (2,)
