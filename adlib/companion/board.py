@@ -68,6 +68,7 @@ METHODS = {
     "ns": Entry("novelty normalization (NS)", "NoveltyNormalization", None, deep=True),
     "fcdd": Entry("FCDD, confetti", "FCDD", None, {"net": "fcn_narrow", "amp": True}, deep=True),
 }
+START = {"rcae": "update_every", "soft": "warmup_epochs"}  # a start of 10 epochs as the autoencoder, as Deep SVDD
 REACH = 0.5  # of DROCC's search on images, in units of its radius sqrt(d) / 2
 
 
@@ -89,6 +90,8 @@ def settings(key: str, epochs: int, shape: Sequence[int]) -> Json | None:
         step = REACH * float(np.sqrt(np.prod(shape))) / 2 / own["ascent_steps"]
         minute = half if shape[0] == 3 else epochs  # an epoch on colour images costs DROCC a quarter of the minute
         return own | {"epochs": minute, "ascent_step": round(step, 2)}
+    if key in START and half < 10:  # as long as the default lasts in twenty epochs, or nothing else would come
+        return own | {"epochs": epochs, START[key]: half}
     if key == "fcdd":  # the rate falls at the same shares of the training as in the paper
         return own | {"epochs": epochs, "milestones": [max(1, epochs * 2 // 3), max(1, epochs * 5 // 6)]}
     return own | {"epochs": epochs}
