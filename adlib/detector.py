@@ -46,6 +46,7 @@ class Detector(OutlierMixin, BaseEstimator):
     takes_outliers = False
     takes_masks = False
     _outliers = _masks = None
+    scored_by = ()  # settings that a score depends on, so that `anomaly_score` follows a change after `fit`
     chunk = 512  # rows scored at once, always: a row's score must not depend on its neighbours
     _parameter_constraints = {
         "fpr": [Interval(Real, 0, 1, closed="neither")],
@@ -65,6 +66,8 @@ class Detector(OutlierMixin, BaseEstimator):
         """
         self._forget()
         self._validate_params()
+        if isinstance(getattr(self, "net", None), torch.nn.Module):
+            raise ValueError("net is a module: a factory is needed, which takes a row's shape and gives a new module.")
         self._refuse_unused(outliers=outliers, masks=masks)
         try:
             self.device_ = resolve_device(self.device)
@@ -92,7 +95,14 @@ class Detector(OutlierMixin, BaseEstimator):
         return -self.anomaly_score(X)
 
     def decision_function(self, X) -> np.ndarray:
-        """score_samples - offset_, (n,): negative means anomalous."""
+        """score_samples - offset_, (n,): negative means anomalous.
+
+        Raises ValueError if a setting that scores depend on was changed after `fit`.
+        """
+        check_is_fitted(self)
+        for name, value in self.scored_with_.items():
+            if getattr(self, name) != value:
+                raise ValueError(f"{name}={getattr(self, name)!r}, but offset_ belongs to {name}={value!r}: fit again.")
         return self.score_samples(X) - self.offset_
 
     def predict(self, X) -> np.ndarray:
@@ -228,16 +238,15 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def _moved(self, x: torch.Tensor, name: str) -> torch.Tensor:
         """x on the device, uint8 or float32."""
-        x = x.to(self.device_, torch.uint8 if x.dtype == torch.uint8 else torch.float32)
-        if x.is_floating_point() and not x.isfinite().all():
-            raise ValueError(f"{name} has values beyond the range of float32.")
-        return x
+        check_range(x, name)
+        return x.to(self.device_, torch.uint8 if x.dtype == torch.uint8 else torch.float32)
 
     def _set_offset(self, training_scores: np.ndarray):
         """Let `predict` call the share `fpr` of the training rows anomalous."""
         if not np.isfinite(training_scores).all():
             raise ValueError("The scores of the training rows are not finite: lower lr, or scale the rows.")
         self.offset_ = float(np.quantile(-training_scores, self.fpr))
+        self.scored_with_ = {name: getattr(self, name) for name in self.scored_by}
 
     def _train(self, x: torch.Tensor, generator: torch.Generator, on_epoch):
         """`_optimizer`'s steps over shuffled batches; leaves the mean loss of each epoch in `history_`."""
@@ -327,6 +336,7 @@ class Detector(OutlierMixin, BaseEstimator):
 
     def _chunks(self, x: torch.Tensor):
         """Yield (rows, n): `chunk` float32 rows on the device, of which the first n are x's and the others zeros."""
+        check_range(x, "X")
         for rows in x.split(self.chunk):
             n = len(rows)
             rows = as_float(rows.to(self.device_))
@@ -355,6 +365,12 @@ class Detector(OutlierMixin, BaseEstimator):
 def as_float(x: torch.Tensor) -> torch.Tensor:
     """x as float32; uint8 images come out in [0, 1], everything else unscaled."""
     return x.float().div_(255) if x.dtype == torch.uint8 else x.float()
+
+
+def check_range(x: torch.Tensor, name: str):
+    """ValueError if finite x has values that float32 does not hold."""
+    if x.dtype == torch.float64 and not x.float().isfinite().all():
+        raise ValueError(f"{name} has values beyond the range of float32.")
 
 
 def split_batches(order: torch.Tensor, batch_size: int) -> list[torch.Tensor]:

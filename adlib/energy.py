@@ -195,6 +195,7 @@ class DSEBM(Detector):
     compile: bool = False
     """Compile the training loss with torch.compile."""
 
+    scored_by = ("score_by",)
     chunk = 128
     _parameter_constraints = (
         Detector._parameter_constraints

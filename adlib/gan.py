@@ -104,6 +104,7 @@ class ADGAN(Detector):
     compile: bool = False
     """Compile the training loss with torch.compile."""
 
+    scored_by = ("search_steps", "search_lr")
     chunk = 64  # a row needs `starts` drawings
     _parameter_constraints = (
         Detector._parameter_constraints

@@ -228,6 +228,7 @@ class GEOM(Detector):
     """Compile the training loss with torch.compile."""
 
     image_only = True
+    scored_by = ("score",)
     _parameter_constraints = (
         Detector._parameter_constraints
         | TRAINED
@@ -239,15 +240,9 @@ class GEOM(Detector):
         }
     )
 
-    def decision_function(self, X) -> np.ndarray:
-        """score_samples - offset_, (n,): negative means anomalous. ValueError if `score` was changed after `fit`."""
-        check_is_fitted(self)
-        if self.score != self.fitted_score_:
-            raise ValueError(f"score={self.score!r}, but offset_ belongs to score={self.fitted_score_!r}: fit again.")
-        return super().decision_function(X)
-
     def log_softmax(self, X) -> torch.Tensor:
         """Log-probability of each transformation j for each transformed image T_i(x), (n, T, T) [row, i, j] float32."""
+        check_is_fitted(self)
         x = self._check(X, reset=False)
         with torch.no_grad():
             return self._all_log_p(x)
@@ -342,7 +337,6 @@ class GEOM(Detector):
 
     @torch.no_grad()
     def _training_scores(self, x):
-        self.fitted_score_ = self.score
         log_p = self._all_log_p(x)  # (n, T, T)
         fits = [dirichlet_mle(some) for some in log_p.transpose(0, 1).split(8)]  # a few at a time need less memory
         self.model_.alpha.copy_(torch.cat(fits))

@@ -88,6 +88,7 @@ class GOAD(Detector):
     compile: bool = False
     """Compile the training loss with torch.compile."""
 
+    scored_by = ("eps",)
     chunk = 64  # a row needs M^2 numbers
     _parameter_constraints = (
         Detector._parameter_constraints

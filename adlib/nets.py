@@ -61,7 +61,8 @@ class SoftplusCNN(nn.Sequential):
 class LeNet(nn.Module):
     """The LeNet-type encoder of Deep SVDD (Ruff et al. 2018, Section 4.2), (n, c, h, w) -> (n, features).
 
-    5x5 convolutions, each with batch norm, leaky ReLU and 2x2 max pooling; no biases, no affine batch norm.
+    5x5 convolutions, each with batch norm, leaky ReLU and 2x2 max pooling; no biases, no affine batch norm. The slope
+    below 0 is torch's 0.01; Chalapathy et al. (2018) have 0.1 in the same network.
     """
 
     def __init__(self, shape: tuple[int, int, int], channels: tuple[int, ...], features: int):

@@ -100,6 +100,7 @@ class NoveltyNormalization(Detector):
     """Compile the training loss with torch.compile."""
 
     image_only = True
+    scored_by = ("lam1", "use_ns", "l0", "error", "normalize")
     chunk = 128
     _parameter_constraints = (
         Detector._parameter_constraints

@@ -1,6 +1,7 @@
 """RCAE: an autoencoder that learns from rows out of which it has taken what is outlying (Chalapathy et al. 2018)."""
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -45,8 +46,8 @@ class RCAE(Detector):
 
     The training rows X are split into L + S, and |L - D(E(L))|^2 + lam |S^T|_{2,1} is made small in turns: epochs on L
     with S fixed, then the S that is best for what the network draws, `shrink(X - D(E(L)), lam / 2)`. S starts at 0. A
-    row that is drawn badly loses its surplus error to S and pulls less at the network; `removed_` says how much it has
-    lost. A row that the network has room to learn is not drawn badly, outlier or not. New rows are scored whole.
+    row that is drawn badly loses its surplus error to S and pulls less at the network; `removed_` says how much that is
+    in the end. A row that the network has room to learn is not drawn badly, outlier or not. New rows are scored whole.
 
     The paper names ADMM without its steps; these turns follow Zhou and Paffenroth. Images are seen as by `Autoencoder`.
     Scale rows yourself.
@@ -59,7 +60,8 @@ class RCAE(Detector):
     is 0, and this is the plain autoencoder. 0: S takes all that is not drawn, so that after the first turn there is
     hardly an error left to learn from."""
     update_every: int = 10
-    """Epochs of a turn, after which S is set anew; ours."""
+    """Epochs of a turn, after which S is set anew; ours. With no more `epochs` than these S stays at 0, and this is the
+    plain autoencoder, with a warning."""
     net: Callable | None = None
     """Factory shape -> module with `encode`, X -> (n, z), and `decode`, back; None: `nets.mlp_autoencoder` for rows,
     `nets.dcae` for images (Section 5.2)."""
@@ -89,9 +91,20 @@ class RCAE(Detector):
 
     @property
     def removed_(self) -> np.ndarray:
-        """Root mean square of each training row's part in S, in the network's units, (n,) float64; 0: none of it."""
+        """Root mean square of each training row's part in S, in the network's units, (n,) float64; 0: none of it.
+
+        This is the S that is best for the network as it is after `fit`.
+        """
         check_is_fitted(self)
         return self.model_.removed.double().cpu().numpy()
+
+    def _check_settings(self, x):
+        if self.update_every >= self.epochs:
+            warnings.warn(
+                f"update_every={self.update_every} leaves none of epochs={self.epochs} for a second turn: this is the "
+                "plain autoencoder.",
+                stacklevel=3,
+            )
 
     def _build(self, shape, device):
         model = nn.Module()

@@ -24,7 +24,13 @@ class _OwnNet(Exception):
 
 
 def save(detector: Detector, path) -> None:
-    """Write a fitted detector to the file `path`, whole or not at all."""
+    """Write a fitted detector to the file `path`, whole or not at all.
+
+    Raises ValueError for what is no detector of this package: of a pipeline, save the detector, and the scaler apart.
+    """
+    kind = type(detector).__name__
+    if import_module(__package__).METHODS.get(kind) is not type(detector):
+        raise ValueError(f"A {kind} is no detector of adlib: save the detector alone, and what comes before it apart.")
     check_is_fitted(detector)
     settings, tensors = {}, {}
     for name, value in detector.get_params(deep=False).items():
@@ -37,14 +43,15 @@ def save(detector: Detector, path) -> None:
         elif isinstance(value, np.random.RandomState):
             settings[name] = None
         else:
-            settings[name] = value.item() if isinstance(value, np.generic) else value
+            settings[name] = value
     learned = {k: list(v) if isinstance(v, tuple | np.ndarray) else v for k, v in detector._learned().items()}
     tensors |= {f"state.{name}": value for name, value in detector._state().items()}
-    head = {"format": FORMAT, "method": type(detector).__name__, "settings": settings, "learned": learned}
+    head = {"format": FORMAT, "method": kind, "settings": settings, "learned": learned}
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {path.parent} to save in.")
-    content = to_bytes({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, {"adlib": json.dumps(head)})
+    text = json.dumps(head, default=lambda value: value.item())  # numbers of NumPy
+    content = to_bytes({k: v.detach().cpu().contiguous().clone() for k, v in tensors.items()}, {"adlib": text})
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:  # the file appears whole or not at all
         part = Path(folder) / "part"
         part.write_bytes(content)
@@ -52,7 +59,10 @@ def save(detector: Detector, path) -> None:
 
 
 def load(path, device: str | None = None, net=None) -> Detector:
-    """The fitted detector that `save` wrote; `device` replaces the saved one, `net` is asked for if it was your own."""
+    """The fitted detector that `save` wrote; `device` replaces the saved one, `net` is asked for if it was your own.
+
+    Settings that were lists come back as tuples.
+    """
     methods = import_module(__package__).METHODS  # at run time: a chapter that loads does not import every method
     path = Path(path)
     head, tensors = _read(path)
@@ -73,6 +83,8 @@ def _restore(method: type[Detector], head: dict, tensors: dict[str, torch.Tensor
     settings = plain | _part(tensors, "setting.")
     if settings.get("encoder") == "custom":
         settings |= {"encoder": None, "net": "custom"}  # a factory will do to build it
+    if net is not None and "net" not in settings:
+        raise ValueError(f"{method.__name__} has no network: leave net= out.")
     if "net" in settings:
         settings["net"] = net or _net_of(settings["net"])
     if device is not None:

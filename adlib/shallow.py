@@ -33,12 +33,14 @@ class OCSVM(Detector):
     }
 
     def _fit(self, x, on_epoch):
+        self._remember(x)
+        self._set_offset(self._scores(self.rows_))
+
+    def _remember(self, x: torch.Tensor):
         self.rows_ = x.cpu().clone()  # `save` writes the rows, `load` fits again
-        rows = flat_rows(self.rows_)
         self.model_ = OneClassSVM(nu=self.nu, gamma=self.gamma)
         self.model_.random_state = 0  # no parameter of its class: without it, fit draws from NumPy's global generator
-        self.model_.fit(rows)
-        self._set_offset(-self.model_.score_samples(rows))
+        self.model_.fit(flat_rows(self.rows_))
 
     def _scores(self, x):
         return -self.model_.score_samples(flat_rows(x))
@@ -47,7 +49,7 @@ class OCSVM(Detector):
         return {"rows": self.rows_}
 
     def _set_state(self, state):
-        self._fit(state["rows"], None)
+        self._remember(state["rows"])
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -111,10 +113,10 @@ class IsolationForest(Detector):
     def _fit(self, x, on_epoch):
         seed = self.random_state  # an integer means the same forest as in scikit-learn
         self.seed_ = int(seed if isinstance(seed, Integral) else check_random_state(seed).randint(2**31 - 1))
-        self._grow(x)
+        self._remember(x)
         self._set_offset(self._scores(x))
 
-    def _grow(self, x: torch.Tensor):
+    def _remember(self, x: torch.Tensor):
         self.rows_ = x.cpu().clone()  # `save` writes the rows, `load` grows the same forest again
         size = min(self.max_samples, len(x))
         self.model_ = ensemble.IsolationForest(
@@ -128,7 +130,7 @@ class IsolationForest(Detector):
         return {"rows": self.rows_}
 
     def _set_state(self, state):
-        self._grow(state["rows"])
+        self._remember(state["rows"])
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -147,10 +149,13 @@ class LOF(Detector):
     }
 
     def _fit(self, x, on_epoch):
+        self._remember(x)
+        self._set_offset(-self.model_.negative_outlier_factor_)
+
+    def _remember(self, x: torch.Tensor):
         self.rows_ = x.cpu().clone()  # `save` writes the rows, `load` fits again
         neighbors = min(self.n_neighbors, len(x) - 1)
         self.model_ = LocalOutlierFactor(n_neighbors=neighbors, novelty=True).fit(flat_rows(self.rows_))
-        self._set_offset(-self.model_.negative_outlier_factor_)
 
     def _scores(self, x):
         return -in_blocks(self.model_.score_samples, flat_rows(x))
@@ -159,7 +164,7 @@ class LOF(Detector):
         return {"rows": self.rows_}
 
     def _set_state(self, state):
-        self._fit(state["rows"], None)
+        self._remember(state["rows"])
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -180,9 +185,12 @@ class KNN(Detector):
     }
 
     def _fit(self, x, on_epoch):
+        self._remember(x)
+        self._set_offset(self.model_.kneighbors()[0][:, -1])  # called without rows, it leaves each one out
+
+    def _remember(self, x: torch.Tensor):
         self.rows_ = x.cpu().clone()  # `save` writes the rows, `load` fits again
         self.model_ = NearestNeighbors(n_neighbors=min(self.n_neighbors, len(x) - 1)).fit(flat_rows(self.rows_))
-        self._set_offset(self.model_.kneighbors()[0][:, -1])  # called without rows, it leaves each one out
 
     def _scores(self, x):
         return in_blocks(lambda rows: self.model_.kneighbors(rows)[0][:, -1], flat_rows(x))
@@ -191,7 +199,7 @@ class KNN(Detector):
         return {"rows": self.rows_}
 
     def _set_state(self, state):
-        self._fit(state["rows"], None)
+        self._remember(state["rows"])
 
 
 def in_blocks(score: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, size: int = 512) -> np.ndarray:

@@ -5,6 +5,7 @@ One-class and with a soft boundary, and Deep SAD.
 
 import copy
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from numbers import Integral, Real
@@ -128,12 +129,22 @@ class SoftDeepSVDD(DeepSVDD):
     nu: float = 0.1
     """Share of the training rows outside the sphere, at most; the paper takes the better of 0.1 and 0.01."""
     warmup_epochs: int = 10
-    """Epochs at the start with R^2 = 0, that is of one-class Deep SVDD, as in its code."""
+    """Epochs at the start with R^2 = 0, that is of one-class Deep SVDD, as in its code; if `epochs` is no larger, all
+    are, with a warning."""
 
     _parameter_constraints = DeepSVDD._parameter_constraints | {
         "nu": [Interval(Real, 0, 1, closed="right")],
         "warmup_epochs": [Interval(Integral, 0, None, closed="left")],
     }
+
+    def _check_settings(self, x):
+        super()._check_settings(x)
+        if self.warmup_epochs >= self.epochs:
+            warnings.warn(
+                f"warmup_epochs={self.warmup_epochs} leaves none of epochs={self.epochs} for the soft boundary: "
+                "this is one-class Deep SVDD.",
+                stacklevel=3,
+            )
 
     def _build(self, shape, device):
         model = super()._build(shape, device)

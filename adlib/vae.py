@@ -59,6 +59,7 @@ class VAE(Detector):
     compile: bool = False
     """Compile the training loss with torch.compile."""
 
+    scored_by = ("sigma",)
     chunk = 128
     least_variance = 1e-4  # of the learned sigma: without it, rows that can be drawn exactly have no best one
     widest = 10.0  # a log-variance stays within +-10, or far rows would have an infinite score

@@ -13,7 +13,7 @@
 # run; all files are made by the page itself, in a temporary folder, so you can run it as it is and then put your data
 # in the place of ours.
 #
-# Each part is short and stands alone:
+# Each part is short; the later ones use what the earlier ones made:
 # [an array](#an-array), [a threshold](#a-threshold-at-a-stated-false-positive-rate), [a CSV file](#a-csv-file),
 # [a folder of images](#a-folder-of-images), [save and load](#save-and-load), [what could go
 # wrong](#what-could-go-wrong).

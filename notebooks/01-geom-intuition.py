@@ -631,7 +631,7 @@ plots.table(pd.DataFrame(shown), 2)
 # ## Check yourself
 #
 # ```{quiz}
-# - question: The classifier tells the two transformations apart without a mistake, on the normal digit and on the anomalies. What is the AUROC of the simple score?
+# - question: The classifier tells the two transformations apart without a mistake and with full certainty, on the normal digit and on the anomalies. What is the AUROC of the simple score?
 #   answers:
 #     - text: Close to 1, since the classifier is perfect.
 #       why: A good classifier is not the aim. The score compares images, and here all images get the same one.

@@ -544,7 +544,7 @@ def say(*sentences, when):
 #
 # Start with the method that leaves nothing open: the support vector machine on raw pixels, with hindsight. Data, scaling and grid stand in the paper, and nothing in it is random. Run on all images, it should give the column of Table 1 to the last digit.
 #
-# The rows of Table 1 have numbers and no names. The text explains them by one example, class 0 of CIFAR-10, and leaves the names to a supplement that we do not have. Read by the data set's own numbering, row 0 of Fashion-MNIST would be the T-shirt. Is it? The last two
+# The rows of Table 1 have numbers and no names. The text explains a few of them in passing, none of Fashion-MNIST, and leaves the names to a supplement that we do not have. Read by the data set's own numbering, row 0 of Fashion-MNIST would be the T-shirt. Is it? The last two
 # columns show the assignment of classes to rows that makes the differences as small as possible.
 
 # %% tags=["hide-input"]

@@ -416,12 +416,18 @@ by_memory = (means["data and negatives"] - means["data alone"]).mean()
 ranges = cells.groupby(["search", "running averages of"])["AUROC"]
 noise = (ranges.max() - ranges.min()).mean()
 apart = f"from seed to seed it ranges over {noise:.3f}" if len(few) > 1 else "there is one seed, so no spread"
-share = {steps: 1 - 0.9 ** (steps + 1) for steps in (IMAGE_STEPS, 50)}  # momentum 0.1
+
+
+def share_of_negatives(steps, after):
+    """Share in running averages of momentum 0.1: each step one batch of data, `after` batches of negatives later."""
+    return 1 - 0.1 * 0.9**after / (1 - 0.9 ** (steps + 2))
+
+
 display(
     Markdown(
         f"On average the ascent changes the AUROC by {by_ascent:+.3f} and the running averages change it by {by_memory:+.3f}; {apart}. "
-        f"With {IMAGE_STEPS} steps, negatives make up {100 * share[IMAGE_STEPS]:.0f} % of the running averages; "
-        f"with the 50 of the code it would be {100 * share[50]:.1f} %."
+        f"With {IMAGE_STEPS} steps, negatives make up {100 * share_of_negatives(IMAGE_STEPS, 1):.0f} % of the running averages; "
+        f"with the 50 of the code, which come after the data and not before, it would be {100 * share_of_negatives(50, 51):.2f} %."
     )
 )
 

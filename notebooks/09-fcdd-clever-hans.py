@@ -420,7 +420,7 @@ plots.table(pd.DataFrame(rows))
 #
 # ## Your own images
 #
-# Put images into two folders, `nominal` and `anomalous`, and run this page on them; half of each is used for the test. They are resized to a square, nothing is cut off. If you suspect a watermark in the lower left corner that is *already there*, look at the first three columns of the row for 0 %: these are your images as they are, and the others carry our mark on top. Whoever has PASCAL VOC can put the pictures with horses into `anomalous` and any others into `nominal`:
+# Put images into two folders, `nominal` and `anomalous`, and run this page on them; half of each is used for the test. They are resized to a square, nothing is cut off. If you suspect a watermark in the lower left corner that is *already there*, look at the row for 0 %, in the columns *as in training*, *no mark* and *heat in the box, no mark*: these are your images as they are, and the others carry our mark on top. Whoever has PASCAL VOC can put the pictures with horses into `anomalous` and any others into `nominal`:
 #
 # ```bash
 # papermill notebooks/09-fcdd-clever-hans.ipynb out.ipynb -p folder ~/voc -p folder_size 224

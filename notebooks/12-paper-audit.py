@@ -203,7 +203,7 @@ plots.table(pd.DataFrame(rows)) if rows else display(Markdown("None."))
 # %% [markdown]
 # The last column says where else the same paper prints that very number, which is often how it got there.
 #
-# FCDD's Table 2 prints a standard deviation over classes, too. Its rows do not tell whether it divides by $n$ or by $n - 1$; both agree with what is printed. GEOM, FCDD and NS print some numbers in two of their tables:
+# FCDD's Table 2 prints a standard deviation over classes, too. Its rows do not tell whether it divides by $n$ or by $n - 1$; both agree with what is printed. DROCC, FCDD and NS print some numbers in two of their tables:
 
 # %% tags=["hide-input"]
 spreads, twice = audit.deviations(tables), audit.repeated(tables)

@@ -18,11 +18,14 @@ from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from adlib import METHODS, Detector, load, save
 from adlib.geom import transform_table
 from adlib.nets import fcn_narrow, mlp_autoencoder, small_cnn
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*leaves none of epochs")  # of short trainings; own tests say when
 
 # settings that make a method quick on the small data below
 QUICK = {
@@ -225,6 +228,36 @@ def test_scikit_learn_signs(name, fitted):
         assert np.mean(d.predict(x) == -1) == pytest.approx(d.fpr, abs=1 / 80)
 
 
+def other_values(detector):
+    """{setting: another allowed value}, of the settings that are numbers, switches or one of several words."""
+    found = {}
+    for name, value in detector.get_params().items():
+        words = [c for c in detector._parameter_constraints.get(name, []) if isinstance(c, StrOptions)]
+        if isinstance(value, bool):
+            found[name] = not value
+        elif isinstance(value, int | float):
+            found[name] = value * 0.5 or 0.5 if isinstance(value, float) else value + 1
+        elif words:
+            found[name] = min(words[0].options - {value}, default=value)
+    return found
+
+
+def test_predict_refuses_a_score_other_than_that_of_fit(name, fitted):
+    """And every setting that a score depends on is known to be one."""
+    x, d = data_of(name)(20, 5), copy.deepcopy(fitted[name])
+    scores, asked = d.anomaly_score(x), d.get_params()
+    for setting, value in (other_values(d) | {"VAE": {"sigma": 2.0}}.get(name, {})).items():
+        d.set_params(**{setting: value})
+        if setting in d.scored_by:
+            with pytest.raises(ValueError, match=f"{setting}=.*offset_ belongs to {setting}="):
+                d.predict(x)
+        else:
+            np.testing.assert_array_equal(d.anomaly_score(x), scores, err_msg=setting)
+            d.predict(x)
+        d.set_params(**asked)
+    d.predict(x)
+
+
 @pytest.mark.parametrize("name", TRAINED)
 def test_trained_beats_untrained(name, fitted):
     make_data = data_of(name)
@@ -328,6 +361,14 @@ def test_bad_input_is_one_clear_sentence(name, fitted, kind):
         assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", TRAINED)
+def test_rows_beyond_float32_are_refused_in_fit_and_in_scoring(name, fitted):
+    x = data_of(name)(10, 0) * 1e39
+    for call in (make(name).fit, fitted[name].anomaly_score):
+        with pytest.raises(ValueError, match="X has values beyond the range of float32|X goes from 1"):
+            call(x)
+
+
 def test_one_row_cannot_be_fitted_but_scored(name, fitted):
     x = data_of(name)(1, 0)
     for given in (x, torch.from_numpy(x)):
@@ -393,6 +434,12 @@ def test_bad_settings_name_the_value(name, setting, value):
 def test_bad_training_settings_name_the_value(name, setting, value):
     with pytest.raises(ValueError, match=f"{setting}.*{value}"):
         make(name, **{setting: value}).fit(data_of(name)(10, 0))
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_a_module_is_no_factory(name):
+    with pytest.raises(ValueError, match="net is a module: a factory is needed"):
+        make(name, net=torch.nn.Linear(8, 4)).fit(data_of(name)(10, 0))
 
 
 @pytest.mark.parametrize("device", ["gpu9", "cuda:77", "meta"])
@@ -497,6 +544,42 @@ def test_load_gives_back_settings_and_learned_values(name, fitted, tmp_path):
     assert str(d.get_params()) == str(fitted[name].get_params())
     assert d._learned() == fitted[name]._learned()
     assert d.fit(data_of(name)(20, 0)) is d
+
+
+def test_a_threshold_of_your_own_is_kept(name, fitted, tmp_path):
+    d = copy.deepcopy(fitted[name])
+    d.offset_ = np.float32(-123)
+    save(d, tmp_path / "d")
+    assert load(tmp_path / "d").offset_ == -123
+
+
+def test_a_pipeline_and_a_class_of_your_own_are_not_saved(fitted, tmp_path):
+    class Mine(METHODS["KNN"]):
+        pass
+
+    for given in (make_pipeline(StandardScaler(), make("KNN")), Mine().fit(rows(20, 0))):
+        with pytest.raises(ValueError, match=f"A {type(given).__name__} is no detector of adlib"):
+            save(given, tmp_path / "d")
+    assert not list(tmp_path.iterdir())
+
+
+def test_tied_weights_and_settings_of_numpy_are_saved(tmp_path):
+    def tied(shape):
+        net = mlp_autoencoder(shape)
+        net.again = next(net.children())
+        return net
+
+    d = METHODS["Autoencoder"](net=tied, epochs=np.int64(2)).fit(rows(20, 0))
+    save(d, tmp_path / "d")
+    again = load(tmp_path / "d", net=tied)
+    np.testing.assert_array_equal(again.anomaly_score(rows(5, 1)), d.anomaly_score(rows(5, 1)))
+    assert again.epochs == 2
+
+
+def test_a_method_without_network_takes_none(fitted, tmp_path):
+    save(fitted["KNN"], tmp_path / "d")
+    with pytest.raises(ValueError, match="KNN has no network"):
+        load(tmp_path / "d", net=mlp_autoencoder)
 
 
 @pytest.mark.parametrize("content", [b"", b"not a detector", b"PK\x03\x04" * 100])

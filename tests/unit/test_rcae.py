@@ -10,6 +10,8 @@ from torch import nn
 from adlib import RCAE, Autoencoder, load, nets, save
 from adlib.rcae import root_mean_square, shrink
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*leaves none of epochs")  # of short trainings
+
 
 def images(n, seed):
     return np.random.default_rng(seed).integers(0, 256, (n, 1, 12, 12), dtype=np.uint8)
@@ -131,6 +133,11 @@ def test_with_a_large_lam_it_is_the_plain_autoencoder(x, net):
     assert robust.history_ == plain.history_ and not robust.removed_.any()
     np.testing.assert_array_equal(robust.anomaly_score(x), plain.anomaly_score(x))
     assert RCAE(lam=0.3, update_every=2, **same).fit(x).history_ != plain.history_
+
+
+def test_one_turn_is_the_plain_autoencoder_with_a_warning():
+    with pytest.warns(UserWarning, match="update_every=3 leaves none of epochs=3 for a second turn"):
+        RCAE(epochs=3, update_every=3).fit(rows(20, 0))
 
 
 def test_its_default_nets_are_the_autoencoders_for_rows_and_the_dcae_for_images():
