@@ -99,14 +99,15 @@ class OCNN(Detector):
     nu: float = 0.1
     """Share of the training rows below r; the paper sets it to the share of anomalies."""
     activation: str = "linear"
-    """"linear" (best in Section 4.3), "sigmoid", "relu", or "cosine": a fixed layer of random cosines, and a fixed
-    encoder; w alone is trained."""
+    """"linear" (best in Section 4.3), "sigmoid", "relu", or "cosine": a fixed layer of random cosines, and an encoder
+    whose weights are fixed; w alone is trained, and batch norms go on to follow the mean and variance of the rows."""
     bandwidth: float | None = None
     """Of the cosines; None: the median distance between training rows. 0.02 in one of the authors' scripts."""
     hidden: int = 32
     """Units of the hidden layer, as in the authors' script for synthetic data; the paper's Table 2 is not readable."""
     encoder: nn.Module | None = None
-    """Trained module X -> (n, f), of an autoencoder for example; it is copied, and trained further (Section 4.3)."""
+    """Trained module X -> (n, f), of an autoencoder for example; it is copied, and trained further (Section 4.3),
+    but for "cosine"."""
     net: Callable | None = None
     """Factory shape -> untrained module in place of `encoder`. None, without encoder: rows or pixels as they are."""
     epochs: int = 100

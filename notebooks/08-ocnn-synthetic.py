@@ -398,7 +398,7 @@ display(
 # - OC-NN on the autoencoder's encoder, which is trained further, with the linear layer;
 # - Deep SVDD, with one centre and with a soft boundary.
 #
-# We add the random cosines, on an encoder that stays as it is. For OC-NN $\nu$ is the share of hidden anomalies, as in the paper, and so it is for the cosines; on this page it is at least one image.
+# We add the random cosines, on an encoder whose weights stay as they are. For OC-NN $\nu$ is the share of hidden anomalies, as in the paper, and so it is for the cosines; on this page it is at least one image.
 #
 # ### What they find odd
 #
