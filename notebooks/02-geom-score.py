@@ -761,7 +761,7 @@ plots.table(pd.DataFrame(shown), 1)
 #
 # None of these three readings gives both. CatsVsDogs itself, and the experiment with labelled classes of Section 5.5, are not run here:
 #
-# ```{claims} geom-catsvsdogs-mean geom-out-of-distribution
+# ```{claims} geom-cifar100-mean geom-catsvsdogs-mean geom-out-of-distribution
 # ```
 #
 # ## What the authors' code does

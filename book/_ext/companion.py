@@ -201,7 +201,7 @@ def files_line(pagename, pathto):
              for words, path in chapter_files(pagename)]
     line = f'<p class="chapter-files">Download: {" · ".join(links)}</p>'
     if "github.com" in repository_url():
-        install = f'%pip install -q "adlib-companion @ git+{repository_url()}"'
+        install = f'%pip install -q "adlib-companion[book] @ git+{repository_url()}"'
         line += f'<p class="chapter-files">On Colab, run this cell first: <code>{escape(install)}</code></p>'
     return line
 
