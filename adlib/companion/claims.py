@@ -1,7 +1,7 @@
 """The papers' claims and their verdicts.
 
 claims.yml says, for each claim, what the paper states and the rule by which a run is judged; it is written before the
-run. A verdict is computed from the entry and the evidence, never typed:
+run, or says in `why` what had been seen. A verdict is computed from the entry and the evidence, never typed:
 
 | rule        | same-protocol                         | reduced                  | stand-in-data  | qualitative        |
 |-------------|---------------------------------------|--------------------------|----------------|--------------------|
