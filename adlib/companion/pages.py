@@ -89,8 +89,7 @@ def scoreboard(computed: Json) -> str:
     parts = [
         "# Scoreboard",
         "Every claim of the papers that this book has an entry for: what the paper says, what came out here, and the "
-        "verdict. The rule of each claim was written before the run, or says what had been seen; no verdict is typed by "
-        "hand. "
+        "verdict. The rule of each claim was written before the run, or says what had been seen; no verdict is typed. "
         "[The protocol](protocol.md) says how verdicts are computed and what the words mean. "
         "A claim that differs is a finding; its chapter discusses it.",
         "## Counts",
