@@ -102,7 +102,7 @@ plots.table(
 # - **The oracle.** Some papers report the best epoch on the test set (chapter 06). The column shows what that would add: the best of a few marked epochs and the last, chosen with the answers at hand. It is no result, only the size of the temptation.
 # - **Collapse.** A network can map all rows to one point. Then its scores are equal, or nearly so, and an AUROC of them is an accident. For each run {py:func}`distinct_share <adlib.metrics.distinct_share>` counts the different scores among different rows, and {py:func}`has_collapsed <adlib.metrics.has_collapsed>` says whether they tell rows apart at all.
 #
-# The exceptions on images: the autoencoder, the robust one, the VAE and NS have the layers of Deep SVDD; OC-NN starts from the encoder of an autoencoder and gives it half of its epochs; DROCC has $\gamma = 1$, searches its negatives in 2 steps instead of 50, and has half of the epochs on CIFAR-10, so that each run takes a minute at most; ADGAN has 2 starts instead of 8; FCDD has a quarter of its channels, trains in bfloat16 and sees grey images padded to 32 pixels; GOAD, also on tables, has 64 maps instead of 256. KDE works in principal components and has a fixed bandwidth. NS and FCDD take no tables. What needs known anomalies is missing: Deep SAD, DROCC-OE, and HSC, which pulls everything to one point if nothing pulls back. So is DROCC-LF, which chapter 05 is about. GEOM has runs of its own in chapters 01 and 02, with another budget, and is shown apart.
+# The exceptions on images: the autoencoder, the robust one, the VAE and NS have the layers of Deep SVDD; OC-NN starts from the encoder of an autoencoder and gives it half of its epochs; DROCC has $\gamma = 1$, searches its negatives in 2 steps instead of 50, and has half of the epochs on CIFAR-10, so that no training takes more than a minute of processor time; ADGAN has 2 starts instead of 8; FCDD has a quarter of its channels, trains in bfloat16 and sees grey images padded to 32 pixels; GOAD, also on tables, has 64 maps instead of 256. KDE works in principal components and has a fixed bandwidth. NS and FCDD take no tables. What needs known anomalies is missing: Deep SAD, DROCC-OE, and HSC, which pulls everything to one point if nothing pulls back. So is DROCC-LF, which chapter 05 is about. GEOM has runs of its own in chapters 01 and 02, with another budget, and is shown apart.
 #
 # ## Runs on this page
 #
@@ -349,7 +349,7 @@ else:
 #
 # ## Recorded runs: images
 #
-# Five classes of each set, two seeds; twenty epochs on the grey sets and six on CIFAR-10, where an epoch costs ten to twenty times as much. Here *classes* are drawn again for the interval. With five of them an interval is a rough one, as a rule too narrow. There is no test either: the anomalies of one class are the normal images of the others, so the five results are anything but independent. Ranks are shown without one.
+# Five classes of each set, two seeds; twenty epochs on the grey sets and six on CIFAR-10, where an epoch of most networks costs fifteen to twenty times as much. Here *classes* are drawn again for the interval. With five of them an interval is a rough one, as a rule too narrow. There is no test either: the anomalies of one class are the normal images of the others, so the five results are anything but independent. Ranks are shown without one.
 
 # %% tags=["hide-input"]
 display(Markdown(f"**{board.IMAGES['mnist']}.** {state('mnist')}"))
