@@ -313,6 +313,7 @@ def test_equal_rows_do_not_count_as_collapse():
     assert found["distinct"] == 1 and found["collapsed"] == 0
 
 
+@pytest.mark.filterwarnings("ignore:.*leaves none of epochs")
 @pytest.mark.parametrize("method", ["SoftDeepSVDD", "OCNN"])
 def test_a_collapsed_network_is_found_behind_its_threshold(method):
     x = np.random.default_rng(0).normal(size=(50, 3))
