@@ -14,7 +14,7 @@ from .recorded import RECORDED, Json, canonical, records, variants
 ROWS = 32
 STEPS = 2
 ITEMS = 256  # training items of an epoch at most, all in one batch, so an epoch is one step
-TOLERANCE = 1e-3  # relative to the largest absolute score
+TOLERANCE = 1e-2  # relative to the largest absolute score; other processors alone give FCDD's 7e-3
 
 
 def rows_of(shape: Sequence[int]) -> Any:
