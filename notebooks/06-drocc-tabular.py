@@ -385,11 +385,11 @@ for name in ("thyroid", "arrhythmia", "abalone"):
         gain = (by_epoch["oracle"] - by_epoch["last (100)"]).mean()
         rows.append({"table": name, "test part": label} | row | {"mean gain": gain})
 if rows:
-    plots.table(pd.DataFrame(rows), 2)
+    display(plots.table(pd.DataFrame(rows), 2))
     most = max(rows, key=lambda row: row["mean gain"])
     display(
         Markdown(
-            f"The choice is worth most on {most['table']} by {most['test part']}: {most['mean gain']:.2f}. A mean of {most['last (100)']} becomes one of {most['oracle']}."
+            f"The choice is worth most on {most['table']} by {most['test part']}: {most['mean gain']:.2f}, from {most['last (100)']} to {most['oracle']}."
         )
     )
 else:
