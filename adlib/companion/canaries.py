@@ -14,7 +14,8 @@ from .recorded import RECORDED, Json, canonical, records, variants
 ROWS = 32
 STEPS = 2
 ITEMS = 256  # training items of an epoch at most, all in one batch, so an epoch is one step
-TOLERANCE = 1e-2  # relative to the largest absolute score; other processors alone give FCDD's 7e-3
+TOLERANCE = 1e-3  # relative to the largest absolute score
+ROUNDED = {"FCDD": 1e-2}  # instead, where a change of the first weights by 1e-7, a rounding error, moves it by so much
 
 
 def rows_of(shape: Sequence[int]) -> Any:
@@ -113,8 +114,8 @@ def _check_line(line: Json, computed: dict[str, float | str]) -> Json:
         max_rel = _canary_difference(line, computed)
         if isinstance(max_rel, str):
             reason, max_rel = max_rel, None
-        elif max_rel > TOLERANCE:
-            reason = f"the canary differs by {max_rel:.1e}, allowed is {TOLERANCE:.0e}"
+        elif max_rel > (allowed := ROUNDED.get(line["point"]["method"], TOLERANCE)):
+            reason = f"the canary differs by {max_rel:.1e}, allowed is {allowed:.0e}"
             max_rel = max_rel if max_rel < float("inf") else None  # JSON has no infinity
     return {"ok": not reason, "max_rel": max_rel, "reason": reason, "data": data}
 

@@ -44,7 +44,7 @@ def test_a_canary_takes_two_steps_with_the_settings_and_the_seed():
     assert set(one) == {"_simple", "_dirichlet"} and all(len(scores) == 32 for scores in one.values())
     assert canaries.canary(point, (1, 8, 8)) == one
     for change in ({"seed": 1}, {"settings": {**point["settings"], "lr": 0.01}}):
-        assert canaries.largest_difference(one, canaries.canary({**point, **change}, (1, 8, 8))) > canaries.TOLERANCE
+        assert canaries.largest_difference(one, canaries.canary({**point, **change}, (1, 8, 8))) > 1e-3
 
 
 def test_a_canary_of_72_transformations_is_two_small_steps_in_float32(monkeypatch):
@@ -130,6 +130,14 @@ def test_the_difference_is_relative_to_the_largest_score(now, worst):
     assert canaries.largest_difference({"": [1.0, -4.0]}, now) == pytest.approx(worst, abs=1e-9)
 
 
+def test_only_a_method_that_amplifies_rounding_has_another_tolerance(monkeypatch):
+    monkeypatch.setattr(canaries, "_check_data", lambda line: ("", "same"))
+    monkeypatch.setattr(canaries, "_canary_difference", lambda line, computed: 5e-3)
+    line = {"versions": {"torch": torch.__version__}}
+    ok = {name: canaries._check_line(line | {"point": {"method": name}}, {})["ok"] for name in adlib.METHODS}
+    assert [name for name in ok if ok[name]] == ["FCDD"]
+
+
 def test_canaries_agree_until_the_code_changes(checkout, monkeypatch):
     record_all()
     monkeypatch.setattr(Mean, "fits", 0)
@@ -140,12 +148,12 @@ def test_canaries_agree_until_the_code_changes(checkout, monkeypatch):
     assert Mean.fits == 2  # once for each distinct settings, not for each line
 
     honest = Mean.anomaly_score
-    monkeypatch.setattr(Mean, "anomaly_score", lambda self, X: honest(self, X) * 1.005)
+    monkeypatch.setattr(Mean, "anomaly_score", lambda self, X: honest(self, X) * 1.0005)
     assert all(check["ok"] for check in canaries.check_canaries()["toy"].values())
-    monkeypatch.setattr(Mean, "anomaly_score", lambda self, X: honest(self, X) * 1.02)
+    monkeypatch.setattr(Mean, "anomaly_score", lambda self, X: honest(self, X) * 1.002)
     checks = canaries.check_canaries()["toy"].values()
     assert not any(check["ok"] for check in checks)
-    assert all("the canary differs by 2.0e-02" in check["reason"] for check in checks)
+    assert all("the canary differs by 2.0e-03" in check["reason"] for check in checks)
     monkeypatch.setattr(Mean, "anomaly_score", lambda self, X: honest(self, X) * float("nan"))
     assert run("canaries", "build/canaries.json") == 0
     assert json.loads(Path("build/canaries.json").read_text())["toy"].popitem()[1]["max_rel"] is None
