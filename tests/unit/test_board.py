@@ -1,5 +1,6 @@
 """The leaderboard: its settings are those of the sweeps; runs are read, summed up and compared."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 
 import adlib
 from adlib import data
-from adlib.companion import board, protocols, recorded
+from adlib.companion import board, claims, papers, protocols, recorded
 from adlib.metrics import bootstrap_ci
 
 ROOT = Path(__file__).parents[2]
@@ -205,3 +206,42 @@ def test_the_best_of_each_kind_are_compared_on_complete_units():
     for kind in ({"knn", "lof"}, {"random"}, {"ae", "vae"}):
         assert board.bests(pd.DataFrame([row for row in rows if row["method"] not in kind])) is None
     assert board.bests(pd.DataFrame(rows[:0])) is None
+
+
+# ---- the papers' numbers in the claims
+
+COLUMNS = {  # how a paper's table calls a method
+    "golan2018": {"ocsvm": "RAW OC-SVM"},
+    "wu2021": {"ocsvm": "OCSVM", "dsvdd_pre": "DSVDD"},
+    "goyal2020": {
+        "ocsvm": "OC-SVM", "iforest": "IF", "ae": "DCAE", "knn": "Nearest neighbour",
+        "dsvdd_pre": "One-class Deep SVDD", "soft": "Soft-bound Deep SVDD",
+    },
+    "chalapathy2018": {"ocsvm": "OC-SVM/SVDD", "iforest": "IF"},
+    "liznerski2021": {"dsvdd_pre": "DSVDD"},
+}  # fmt: skip
+FASHION = "T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"
+ALPHABETICAL = sorted(range(10), key=FASHION.__getitem__)  # the class of each row of GEOM's Fashion-MNIST (chapter 02)
+
+
+def printed(claim, term):
+    """The paper's mean over the cells that stand for a term of evidence, in the units of the claim."""
+    key = term.partition("}_")[2] or re.sub(r".*/[a-z]+_|_f1$", "", term)
+    name = COLUMNS[claim.paper].get(key, key.upper())
+    if term.endswith("_f1"):
+        name = {"One-class Deep SVDD": "DeepSVDD"}.get(name, name)
+    table = papers.table(claim.paper, int(re.findall(r"\d+", claim.place.partition(",")[0])[-1]))
+    word = claim.dataset.split()[-1].title() if term.endswith("_f1") else claim.dataset
+    cells = table[(table["dataset"] == word) & (table["method"] == name)]["value"].tolist()
+    assert cells, (claim.id, word, name)
+    unit = 1 if claim.paper == "liznerski2021" or term.endswith("_f1") else 100
+    if len(cells) == 1:
+        return cells[0] / unit
+    order = ALPHABETICAL if (claim.paper, word) == ("golan2018", "Fashion-MNIST") else range(10)
+    return np.mean([cells[order.index(c)] for c in board.CLASSES]) / unit
+
+
+@pytest.mark.parametrize("claim", [c for c in claims.load() if c.id.startswith("board-")], ids=lambda c: c.id)
+def test_the_papers_number_is_the_mean_of_its_cells(claim):
+    first, *second = (printed(claim, term) for term in claim.evidence)
+    assert first - sum(second) == pytest.approx(claim.paper_value, abs=1e-4)
